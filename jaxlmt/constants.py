@@ -1,0 +1,23 @@
+"""Numbers of nature and unit conversions, each with its source.
+
+Natural units with MeV throughout: masses and energies in MeV, lengths in cm where the name says so.
+"""
+
+from math import pi, sqrt
+
+# CODATA 2022 (Mohr et al., 2409.03701) unless another source is named.
+ALPHA = 1.0 / 137.035999  # fine-structure constant at zero momentum transfer
+ELECTRIC_CHARGE = sqrt(4.0 * pi * ALPHA)  # e, natural Heaviside-Lorentz units
+FERMI_CONSTANT = 1.1663787e-11  # G_F [MeV^-2]; MuLan, 1211.0960
+HBARC_MEV_CM = 197.3269804e-13  # hbar c [MeV cm], exact in SI to all digits shown
+HBARC_MEV_FM = 197.3269804  # hbar c [MeV fm]
+MEV2_TO_CM2 = HBARC_MEV_CM**2  # a cross section of 1 MeV^-2 in cm^2
+AVOGADRO = 6.02214076e23  # per mol, exact
+ATOMIC_MASS_UNIT = 931.49410372  # MeV
+
+MASS_ELECTRON = 0.51099895069  # MeV
+MASS_MUON = 105.6583755  # MeV
+MASS_PROTON = 938.27208943  # MeV
+MASS_TAU = 1776.93  # MeV; PDG 2024
+MASS_PION = 139.57039  # MeV, charged pion; PDG 2024
+

@@ -1,0 +1,203 @@
+"""The prior of a model: its pytree with distributions in place of the numbers that are free."""
+
+import dataclasses
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..distributions import (
+    Distribution,
+    LogUniform,
+    PerCoupling,
+    SignedLogUniform,
+    SymmetricAsinh,
+    TiedToCoupling,
+    check_distribution,
+)
+from ..model import LMU_LTAU, HiddenPhoton
+from ..validation import number, to_float64
+
+# The default box of `reconstruct`. 0.3 covers the mixing that heavy fermions up to 1e16 GeV would leave in
+# U(1)_Lmu (eq 12: -0.20); the scale is the size that Lmu-Ltau predicts, 1/70.
+COUPLING_BOX = (1e-5, 1e-2)
+MASS_BOX = (1.0, 1e3)  # MeV
+MIXING_SCALE, MIXING_BOUND = 0.01, 0.3  # of eps_x/g_x
+
+
+@jax.tree_util.register_pytree_node_class
+class Prior:
+    """What is free, tied and fixed: ``theta`` is a :class:`jaxlmt.HiddenPhoton` of distributions and numbers.
+
+    Numbers are fixed, distributions are free, :class:`TiedToCoupling` follows g_x. A free parameter is
+    named by its place, ``"g_x"``, ``"mass"``, ``"eps_x"``, ``"charges.tau"``. Raises ValueError if nothing
+    is free or a distribution has no proper support.
+    """
+
+    def __init__(self, theta):
+        if not dataclasses.is_dataclass(theta):
+            raise ValueError(f"theta must be a jaxlmt.HiddenPhoton of numbers and distributions; got {theta!r}")
+        self.theta = jax.tree.map(_as_leaf, theta, is_leaf=_is_distribution)
+        for name, leaf in self._named_leaves():
+            if _is_distribution(leaf):
+                check_distribution(name, leaf)
+            else:
+                number(name, leaf)
+        coupling = dict(self._named_leaves())["g_x"]
+        if isinstance(coupling, TiedToCoupling | PerCoupling | SymmetricAsinh | SignedLogUniform):
+            raise ValueError(f"g_x must be a number or an independent prior of positive support; got {coupling!r}")
+        for name, low_open in (("g_x", False), ("mass", True)):
+            lowest = _lowest(dict(self._named_leaves())[name])
+            if lowest < 0.0 or (low_open and lowest == 0.0):
+                raise ValueError(f"{name} must have a positive support; got a prior that reaches {lowest:g}")
+        if not self.names:
+            raise ValueError("theta must leave at least one parameter free; got numbers only")
+        if len(self._signed()) > 1:
+            raise ValueError(f"only one parameter may have a SignedLogUniform prior; got {self._signed()}")
+
+    def tree_flatten(self):
+        return (self.theta,), None
+
+    @classmethod
+    def tree_unflatten(cls, _, children):
+        prior = object.__new__(cls)
+        (prior.theta,) = children
+        return prior
+
+    def __repr__(self):
+        return f"Prior({self.theta!r})"
+
+    def _named_leaves(self):
+        pairs, _ = jax.tree_util.tree_flatten_with_path(self.theta, is_leaf=_is_distribution)
+        return [(".".join(key.name for key in path), leaf) for path, leaf in pairs]
+
+    def _signed(self):
+        return [n for n, d in self._named_leaves() if isinstance(_core(d), SignedLogUniform)]
+
+    @property
+    def distributions(self):
+        """{name: distribution} of the free parameters, in the order of the model's fields."""
+        return {
+            name: leaf
+            for name, leaf in self._named_leaves()
+            if _is_distribution(leaf) and not isinstance(leaf, TiedToCoupling)
+        }
+
+    @property
+    def names(self):
+        """Names of the free parameters."""
+        return tuple(self.distributions)
+
+    @property
+    def signed(self):
+        """Index of the free parameter whose two signs are summed (SignedLogUniform), or None."""
+        names = self._signed()
+        return self.names.index(names[0]) if names else None
+
+    def from_real(self, y, sign=1.0):
+        """theta at unconstrained coordinates ``y`` (n_free,); sign: of a SignedLogUniform parameter."""
+        free = {}
+        for (name, distribution), coordinate in zip(self.distributions.items(), y, strict=True):
+            value = _core(distribution).from_real(coordinate)
+            free[name] = value * sign if isinstance(_core(distribution), SignedLogUniform) else value
+        return self._fill(free)
+
+    def _fill(self, free):
+        leaves = dict(self._named_leaves())
+        coupling = free.get("g_x", leaves["g_x"])
+
+        def resolve(name, leaf):
+            if isinstance(leaf, TiedToCoupling):
+                return leaf.ratio * coupling
+            if isinstance(leaf, PerCoupling):
+                return free[name] * coupling
+            return free.get(name, leaf)
+
+        filled = [resolve(name, leaf) for name, leaf in leaves.items()]
+        structure = jax.tree.structure(self.theta, is_leaf=_is_distribution)
+        return jax.tree.unflatten(structure, filled)
+
+    def to_real(self, theta):
+        """Unconstrained coordinates (n_free,) of ``theta``, clipped into the box; inverse of from_real."""
+        values = dict(Prior._named_leaves(_Holder(theta)))
+        coordinates = []
+        for name, distribution in self.distributions.items():
+            value = values[name] / values["g_x"] if isinstance(distribution, PerCoupling) else values[name]
+            coordinates.append(_core(distribution).to_real(jnp.asarray(value)))
+        return jnp.stack(coordinates)
+
+    def log_density_real(self, y):
+        """Log density in ``y``, (n_free,) -> ()."""
+        cores = [_core(d) for d in self.distributions.values()]
+        return sum(core.log_density_real(c) for core, c in zip(cores, y, strict=True))
+
+    def log_prob(self, theta):
+        """Log density of the free parameters in *physical* parameters; -inf outside the box."""
+        values = dict(Prior._named_leaves(_Holder(theta)))
+        total = jnp.zeros(())
+        for name, distribution in self.distributions.items():
+            if isinstance(distribution, PerCoupling):
+                coupling = values["g_x"]
+                total += distribution.ratio.log_prob(values[name] / coupling) - jnp.log(coupling)
+            else:
+                total += distribution.log_prob(jnp.asarray(values[name]))
+        return total
+
+    def values(self, theta):
+        """{name: value} of the free parameters in ``theta``, and of eps_x where it is tied to g_x."""
+        values = dict(Prior._named_leaves(_Holder(theta)))
+        tied = [n for n, d in self._named_leaves() if isinstance(d, TiedToCoupling)]
+        return {name: values[name] for name in (*self.names, *tied)}
+
+    def describe(self):
+        """One line a parameter, for headers and files: {name: text}."""
+        return {name: _describe(leaf) for name, leaf in self._named_leaves()}
+
+
+class _Holder:  # lets _named_leaves walk a theta of numbers
+    def __init__(self, theta):
+        self.theta = theta
+
+
+def default_prior(*, mixing=None, charges=LMU_LTAU):
+    """The prior of ``jaxlmt reconstruct``: g_x, mass and eps_x/g_x free.
+
+    ln g_x is flat on [1e-5, 1e-2] and ln M_A' on [1, 1000] MeV; eps_x/g_x is flat in asinh(100 eps_x/g_x) on
+    [-0.3, 0.3], unless ``mixing`` is another prior or number.
+    """
+    if mixing is None:
+        mixing = PerCoupling(SymmetricAsinh(MIXING_SCALE, MIXING_BOUND))
+    theta = HiddenPhoton(LogUniform(*COUPLING_BOX), LogUniform(*MASS_BOX), mixing, charges)
+    return Prior(theta)
+
+
+def _is_distribution(leaf):
+    return isinstance(leaf, Distribution)
+
+
+def _core(distribution):
+    return distribution.ratio if isinstance(distribution, PerCoupling) else distribution
+
+
+def _lowest(leaf):
+    return leaf.bounds[0] if _is_distribution(leaf) else float(leaf)
+
+
+def _as_leaf(leaf):
+    # float64 leaves, so that ints, floats and NumPy scalars share one compiled program
+    try:
+        return to_float64(leaf)
+    except (TypeError, ValueError):
+        return leaf
+
+
+def _describe(leaf):
+    if isinstance(leaf, TiedToCoupling):
+        return f"{float(leaf.ratio):.6g} g_x"
+    if isinstance(leaf, PerCoupling):
+        return f"g_x times {_describe(leaf.ratio)}"
+    if _is_distribution(leaf):
+        fields = ", ".join(f"{f.name}={float(getattr(leaf, f.name)):g}" for f in dataclasses.fields(leaf))
+        return f"{type(leaf).__name__}({fields})"
+    return f"{float(leaf):g}"

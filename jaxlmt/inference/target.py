@@ -1,0 +1,123 @@
+"""The function that is sampled, fitted and gridded: a log-density on R^d, with everything as arguments.
+
+Coordinates: z (d,) -> y = ridge(z) -> (theta, nuisances). y are the unconstrained coordinates of prior and
+nuisances, one each; the ridge is a triangular shear, so that its Jacobian is one.
+"""
+
+from dataclasses import dataclass, replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..distributions import Normal
+from ..likelihood import Joint, analytic_terms, fixed_terms
+from ..validation import choose, to_float64
+from .priors import Prior
+
+GRADIENT_CHUNK = 128  # points a chunk: what stays in cache
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
+class Target:
+    """Log-likelihood, prior and coordinates of one inference problem: a pytree, passed to every program.
+
+    free: priors of the nuisances that are coordinates of their own (the others are eliminated in closed
+    form or fixed). marginal: 1 for marginal, 0 for profile likelihood. prior_weight: 1 for a posterior, 0
+    for a likelihood on the prior's box.
+    """
+
+    joint: Joint
+    prior: Prior
+    free: dict
+    marginal: float
+    prior_weight: float
+
+    @property
+    def names(self):
+        """Names of the coordinates: free parameters, then nuisances."""
+        return (*self.prior.names, *self.free)
+
+    @property
+    def dimension(self):
+        """Number of coordinates."""
+        return len(self.names)
+
+    def split(self, y, sign=1.0):
+        """(theta, complete nuisance parameters) at unconstrained coordinates ``y`` (d,)."""
+        n = len(self.prior.names)
+        sampled = {k: p.from_real(c) for (k, p), c in zip(self.free.items(), y[n:], strict=True)}
+        return self.prior.from_real(y[:n], sign), {**self.joint.nominal, **sampled}
+
+    def log_likelihood(self, y, sign=1.0):
+        """Scalar, at unconstrained coordinates; nuisance constraints of ``free`` excluded."""
+        theta, parameters = self.split(y, sign)
+        return sum(self._terms(theta, parameters).values())
+
+    def _terms(self, theta, parameters):
+        if any(name in self.free for name in self.joint.analytic) or not self.joint.analytic:
+            return fixed_terms(self.joint, theta, parameters)
+        return analytic_terms(self.joint, theta, parameters, self.marginal)
+
+    def terms(self, y, sign=1.0):
+        """{experiment: log-likelihood} at unconstrained coordinates."""
+        return self._terms(*self.split(y, sign))
+
+    def log_prior(self, y):
+        """Log density of prior (weighted) and nuisance constraints in ``y``.
+
+        A Gaussian nuisance keeps its constraint whatever the weight: it is auxiliary data.
+        """
+        n = len(self.prior.names)
+        total = self.prior_weight * self.prior.log_density_real(y[:n])
+        for prior, coordinate in zip(self.free.values(), y[n:], strict=True):
+            weight = 1.0 if isinstance(prior, Normal) else self.prior_weight
+            total += weight * prior.log_density_real(coordinate)
+        return total
+
+    def log_density(self, y):
+        """Log of likelihood times prior in ``y``; both signs of a SignedLogUniform parameter summed."""
+        if self.prior.signed is None:
+            return self.log_likelihood(y) + self.log_prior(y)
+        both = jnp.logaddexp(self.log_likelihood(y, 1.0), self.log_likelihood(y, -1.0))
+        return both - jnp.log(2.0) + self.log_prior(y)
+
+
+def make_target(joint, prior, *, systematics="marginal", posterior=True):
+    """A :class:`Target`. systematics: ``"marginal"`` or ``"profiled"`` in closed form, or ``"sampled"``.
+
+    Nuisances that have no closed form are coordinates in every case. Raises ValueError for wrong types.
+    """
+    choose("systematics", systematics, ("marginal", "profiled", "sampled"))
+    if not isinstance(joint, Joint):
+        raise ValueError(f"joint must be a jaxlmt.Joint; got {joint!r}")
+    if not isinstance(prior, Prior):
+        raise ValueError(f"prior must be a jaxlmt.Prior; got {prior!r}")
+    eliminated = () if systematics == "sampled" else joint.analytic
+    free = {k: to_float64(v) for k, v in joint.nuisances.items() if k not in eliminated}
+    weights = np.float64(systematics == "marginal"), np.float64(posterior)
+    return Target(to_float64(joint), prior, free, *weights)
+
+
+def as_likelihood(target):
+    """The same coordinates with the profile likelihood: what ``fit`` maximises."""
+    return replace(target, marginal=np.float64(0.0), prior_weight=np.float64(0.0))
+
+
+@jax.jit
+def _chunk(target, y):
+    return jax.vmap(jax.value_and_grad(lambda point: -target.log_density(point)))(y)
+
+
+def potentials_and_gradients(target, y):
+    """-log density and its gradient at ``y`` (n, d): NumPy arrays (n,), (n, d).
+
+    Works in chunks of one size, so that every caller shares one compiled program.
+    """
+    y = np.asarray(y, float)
+    n = len(y)
+    filled = np.concatenate([y, np.broadcast_to(y[-1:], (-n % GRADIENT_CHUNK, y.shape[1]))])
+    parts = [_chunk(target, part) for part in filled.reshape(-1, GRADIENT_CHUNK, y.shape[1])]
+    values, gradients = (np.concatenate([np.asarray(p[i]) for p in parts])[:n] for i in (0, 1))
+    return values, gradients

@@ -1,0 +1,99 @@
+"""Checks at the entry points: every message names the argument, its value and what is allowed."""
+
+import difflib
+
+import jax
+import numpy as np
+
+
+def choose(argument, value, allowed):
+    """Return ``value`` if it is one of ``allowed``, else raise ValueError that lists the choices."""
+    allowed = tuple(allowed)
+    if isinstance(value, str) and value in allowed:
+        return value
+    near = difflib.get_close_matches(value, allowed, n=1) if isinstance(value, str) else ()
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    raise ValueError(f"{argument} must be one of {', '.join(map(repr, allowed))}; got {value!r}{hint}")
+
+
+def require_x64():
+    """Raise RuntimeError unless JAX computes in double precision."""
+    if not jax.config.jax_enable_x64:
+        raise RuntimeError(
+            "jaxlmt needs double precision, and JAX is in float32: call jaxlmt.enable_x64() first, "
+            "before any other JAX computation (or set JAX_ENABLE_X64=1)"
+        )
+
+
+def is_traced(tree):
+    """True if any leaf is a JAX tracer, whose value cannot be checked."""
+    return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
+
+
+def to_float64(tree):
+    """Every leaf as a float64 array (so that ints, floats and NumPy scalars share one trace)."""
+
+    def convert(leaf):
+        if isinstance(leaf, jax.core.Tracer):
+            return leaf
+        if isinstance(leaf, jax.Array) and leaf.dtype == np.float64 and not leaf.weak_type:
+            return leaf
+        return np.asarray(leaf, np.float64)
+
+    return jax.tree.map(convert, tree)
+
+
+def number(argument, value, *, low=-np.inf, high=np.inf, low_open=False):
+    """``value`` as float if it is a finite number in [low, high], else ValueError."""
+    try:
+        result = float(value)
+    except (TypeError, ValueError):
+        result = np.nan
+    inside = low < result <= high if low_open else low <= result <= high
+    if isinstance(value, bool) or not np.isfinite(result) or not inside:
+        bracket = "(" if low_open else "["
+        raise ValueError(f"{argument} must be a finite number in {bracket}{low:g}, {high:g}]; got {value!r}")
+    return result
+
+
+def values(argument, value, *, shape=None, low=-np.inf, low_open=False):
+    """``value`` as a finite float64 array of ``shape`` with entries >= low (or > low)."""
+    try:
+        array = np.asarray(value, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{argument} must be numbers; got {value!r}") from error
+    if shape is not None and array.shape != shape:
+        raise ValueError(f"{argument} must have shape {shape}; got shape {array.shape}")
+    bad = ~np.isfinite(array) | ((array <= low) if low_open else (array < low))
+    if bad.any():
+        allowed = "finite" if low == -np.inf else f"finite and {'>' if low_open else '>='} {low:g}"
+        raise ValueError(f"{argument} must be {allowed}; got {array[bad].ravel()[0]!r}")
+    return array
+
+
+def edges(argument, value, *, low=0.0):
+    """Bin edges as a strictly increasing float64 array of at least two entries > low."""
+    array = values(argument, value, low=low, low_open=True)
+    if array.ndim != 1 or array.size < 2 or not np.all(np.diff(array) > 0):
+        raise ValueError(f"{argument} must be at least two strictly increasing edges; got {value!r}")
+    return array
+
+
+def check_theta(theta, argument="theta"):
+    """``theta`` with float64 leaves; ValueError where a concrete value is not physical."""
+    for name in ("g_x", "mass", "eps_x", "charges"):
+        if not hasattr(theta, name):
+            raise TypeError(f"{argument} must be a jaxlmt.HiddenPhoton; got {type(theta).__name__}")
+    try:
+        theta = to_float64(theta)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{argument} must hold numbers or arrays of numbers; got {theta!r}") from error
+    for name, low, is_open in (("g_x", 0.0, False), ("mass", 0.0, True), ("eps_x", -np.inf, False)):
+        leaf = getattr(theta, name)
+        if not is_traced(leaf):
+            values(f"{argument}.{name}", leaf, low=low, low_open=is_open)
+    for name in ("e", "mu", "tau"):
+        leaf = getattr(theta.charges, name)
+        if not is_traced(leaf):
+            values(f"{argument}.charges.{name}", leaf)
+    return theta
