@@ -1,0 +1,113 @@
+"""Differentiable likelihoods for the hidden photon of a gauged U(1)_{Lmu-Ltau}, in JAX.
+
+``import jaxlmt as lmt`` gives the public face; call ``lmt.enable_x64()`` first. Everything that needs
+NumPyro, arviz or matplotlib is loaded on first use.
+"""
+
+import importlib
+
+from .distributions import (
+    LogUniform,
+    Normal,
+    PerCoupling,
+    SignedLogUniform,
+    SymmetricAsinh,
+    TiedToCoupling,
+    Uniform,
+)
+from .experiments.gminus2 import gminus2
+from .experiments.na64mu import na64mu
+from .experiments.spallation import ccm, cenns610, ess, ess10, spallation
+from .likelihood import Joint
+from .model import (
+    BENCHMARKS,
+    LMU,
+    LMU_LTAU,
+    MIXING_RATIO_ONE_LOOP,
+    MIXING_RATIO_PAPER,
+    HiddenPhoton,
+    LeptonCharges,
+    batch,
+    benchmark,
+    decay_length,
+    invisible_branching_ratio,
+    lmu_mixing_ratio,
+    total_width,
+)
+from .nuclei import ARGON_40, Isotope
+from .processes.bremsstrahlung import bremsstrahlung_cross_section
+from .processes.cevns import cevns_cross_section
+from .processes.gminus2 import coupling_from_delta_a_mu, delta_a_mu
+from .settings import enable_compilation_cache, enable_x64
+
+_LAZY = {  # name: module, loaded on first use
+    "Prior": "inference.priors",
+    "default_prior": "inference.priors",
+    "fit": "inference.fit",
+    "FitResult": "inference.fit",
+    "grid_posterior": "inference.grid",
+    "GridPosterior": "inference.grid",
+    "sample": "inference.sample",
+    "numpyro_model": "inference.model",
+    "load": "results",
+    "save": "results",
+    "summary": "results",
+    "diagnostics": "results",
+    "plots": "plots",
+    "results": "results",
+}
+
+__version__ = "0.1.0.dev0"
+
+__all__ = [
+    "ARGON_40",
+    "BENCHMARKS",
+    "LMU",
+    "LMU_LTAU",
+    "MIXING_RATIO_ONE_LOOP",
+    "MIXING_RATIO_PAPER",
+    "HiddenPhoton",
+    "Isotope",
+    "Joint",
+    "LeptonCharges",
+    "LogUniform",
+    "Normal",
+    "PerCoupling",
+    "SignedLogUniform",
+    "SymmetricAsinh",
+    "TiedToCoupling",
+    "Uniform",
+    "batch",
+    "benchmark",
+    "bremsstrahlung_cross_section",
+    "ccm",
+    "cenns610",
+    "cevns_cross_section",
+    "coupling_from_delta_a_mu",
+    "decay_length",
+    "delta_a_mu",
+    "enable_compilation_cache",
+    "enable_x64",
+    "ess",
+    "ess10",
+    "gminus2",
+    "invisible_branching_ratio",
+    "lmu_mixing_ratio",
+    "na64mu",
+    "spallation",
+    "total_width",
+    *_LAZY,
+]
+
+
+def __getattr__(name):
+    if name not in _LAZY:
+        raise AttributeError(f"module 'jaxlmt' has no attribute {name!r}")
+    module = importlib.import_module(f".{_LAZY[name]}", __name__)
+    value = module if _LAZY[name] == name else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return __all__

@@ -22,6 +22,11 @@ def unit_gauss(n):
     return _unit_rule(int(n))
 
 
+def trailing(vector, array):
+    """``vector`` (n,) with as many leading axes of length one as ``array`` has axes, to stand after them."""
+    return vector.reshape((1,) * jnp.ndim(array) + (-1,))
+
+
 def panels(breaks, n):
     """Composite Gauss-Legendre rule with ``n`` nodes on each interval between sorted ``breaks``.
 

@@ -67,7 +67,7 @@ def values(argument, value, *, shape=None, low=-np.inf, low_open=False):
     bad = ~np.isfinite(array) | ((array <= low) if low_open else (array < low))
     if bad.any():
         allowed = "finite" if low == -np.inf else f"finite and {'>' if low_open else '>='} {low:g}"
-        raise ValueError(f"{argument} must be {allowed}; got {array[bad].ravel()[0]!r}")
+        raise ValueError(f"{argument} must be {allowed}; got {float(array[bad].ravel()[0])!r}")
     return array
 
 

@@ -1,6 +1,7 @@
 """CEvNS detectors at spallation sources (2104.03297, section 4 and Table 2)."""
 
 import functools
+import inspect
 from dataclasses import dataclass, field
 
 import jax
@@ -62,7 +63,7 @@ class Spallation(Experiment):
         charges = jnp.stack([jnp.asarray(theta.charges.e), jnp.asarray(theta.charges.mu)])
         strength = mediator_strength(theta, charges, self.isotope)
         amplitude = 0.5 * weak_charge(self.isotope, parameters["sin2_theta_w"])
-        amplitude = amplitude + strength[:, None] / (self.momentum2 + theta.mass**2)
+        amplitude = amplitude + strength[:, None] / (self.momentum2 + theta.mass**2)[None]
         return jnp.einsum("abj,aj->b", self.response, amplitude**2)
 
     def rate(self, theta, parameters):
@@ -96,7 +97,7 @@ def _recoil_spectra(recoil_energy_keV, isotope, efficiency, kinematics):
     """Events per target, neutrino of each kind per cm^2, and keV, over (Q/2 + kappa)^2: (2, n)."""
     moments = source.flux_moments(recoil_energy_keV, isotope.mass, kinematics)
     common = coherent_prefactor(recoil_energy_keV, isotope)
-    return moments * common * EFFICIENCIES[efficiency](recoil_energy_keV)
+    return moments * (common * EFFICIENCIES[efficiency](recoil_energy_keV))[None]
 
 
 def _fold(bin_edges, isotope, efficiency, kinematics):
@@ -180,6 +181,8 @@ def spallation(
     )
 
 
+_FIELDS = tuple(inspect.signature(spallation).parameters)[1:]
+
 _TABLE_2 = {  # with the resolutions of 2104.03297's text over its table: CCM's threshold is 20 keV
     "cenns610": (0.61, (20, 40, 60, 80, 100), 1.5e23, 0.08, 28.4, 0.085, "cenns10"),
     "ccm": (7.0, (20, 40, 60, 80, 100), 0.177e23, 0.0425, 20.0, 0.05, "full"),
@@ -204,6 +207,8 @@ def _detector(name, fields):
 
 
 def _cached_detector(name, fields):
+    for field_name in fields:
+        choose(f"option of {name}", field_name, _FIELDS)
     hashable = {k: v if np.ndim(v) == 0 else tuple(np.asarray(v).tolist()) for k, v in fields.items()}
     return _detector(name, tuple(sorted(hashable.items())))
 

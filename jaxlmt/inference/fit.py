@@ -19,7 +19,7 @@ _MEMORY = optax.scale_by_lbfgs(memory_size=8)
 
 @dataclass(frozen=True)
 class Optimum:
-    """Where a search ended. y: (d,) unconstrained coordinates; potential: -log density there;
+    """Where a search ended. y: (d,) coordinates; potential: -log density there;
     gradient_norm; iterations; converged: fraction of the starts that ended within 1e-3 of the best."""
 
     y: np.ndarray
@@ -41,14 +41,18 @@ def _directions(gradient, memory, y):
     return -step, memory
 
 
-def minimise(target, starts, *, max_iterations=200, tolerance=1e-6):
-    """L-BFGS (optax) from ``starts`` (n, d) at once, with a parallel line search. Returns :class:`Optimum`.
+def minimise(target, starts, *, max_iterations=200, tolerance=1e-6, frozen=None, every=False):
+    """L-BFGS (optax) from ``starts`` (n, d) at once, with a parallel line search. Returns :class:`Optimum`,
+    or with ``every`` the end points and potentials of all starts, (n, d) and (n,).
 
+    frozen: index of a coordinate that keeps its starting values.
     Stops when every start has a gradient below ``tolerance`` or no longer gains.
     """
     y = np.asarray(starts, float)
     n, d = y.shape
+    active = np.arange(d) != (-1 if frozen is None else frozen)
     value, gradient = potentials_and_gradients(target, y)
+    gradient = gradient * active
     memory = _start_memory(y)
     rows = np.arange(n)
     moving = np.isfinite(value)
@@ -63,6 +67,7 @@ def minimise(target, starts, *, max_iterations=200, tolerance=1e-6):
         direction /= np.maximum(1.0, np.abs(direction).max(axis=1) / 4.0)[:, None]
         trials = y[:, None] + STEPS[:, None] * direction[:, None]
         values, gradients = potentials_and_gradients(target, trials.reshape(-1, d))
+        gradients = gradients * active
         values = np.where(np.isnan(values), np.inf, values).reshape(n, -1)
         best = np.argmin(values, axis=1)
         better = moving & (values[rows, best] < value)
@@ -74,6 +79,8 @@ def minimise(target, starts, *, max_iterations=200, tolerance=1e-6):
         moving = (gain > 1e-12 * (1.0 + np.abs(value))) & ~settled
         if not moving.any():
             break
+    if every:
+        return y, value
     leader = int(np.argmin(value))
     return Optimum(
         y=y[leader],

@@ -20,7 +20,8 @@ from numpyro.infer.hmc import hmc
 from numpyro.infer.util import ParamInfo
 
 from ..validation import number
-from .fit import covariance_from, curvature, minimise, starting_points
+from .coordinates import straighten
+from .fit import minimise, starting_points
 from .target import make_target, potentials_and_gradients
 
 BLOCK = 100  # transitions a compiled block
@@ -223,10 +224,9 @@ def run_chains(
             load_checkpoint(checkpoint, sampler, key_chain)
         else:
             optimum = minimise(target, starting_points(target, key_search, 32))
-            inverse_mass = covariance_from(curvature(target, optimum.y))
-            noise = jax.random.normal(key_start, (chains, target.dimension), jnp.float64)
-            start = optimum.y + np.asarray(noise) @ np.linalg.cholesky(inverse_mass).T
-            sampler.start(start, inverse_mass, key_chain)
+            target = sampler.target = straighten(target, optimum)
+            start = jax.random.normal(key_start, (chains, target.dimension), jnp.float64)
+            sampler.start(np.asarray(start), np.eye(target.dimension), key_chain)
         seconds["fit"] = time.perf_counter() - clock
         program = compiling.result()
         seconds["compile"] = time.perf_counter() - clock - seconds["fit"]

@@ -1,7 +1,7 @@
 """The function that is sampled, fitted and gridded: a log-density on R^d, with everything as arguments.
 
 Coordinates: z (d,) -> y = ridge(z) -> (theta, nuisances). y are the unconstrained coordinates of prior and
-nuisances, one each; the ridge is a triangular shear, so that its Jacobian is one.
+nuisances, one each; the ridge is the identity until :mod:`.coordinates` has found a better one.
 """
 
 from dataclasses import dataclass, replace
@@ -14,6 +14,7 @@ from ..distributions import Normal
 from ..likelihood import Joint, analytic_terms, fixed_terms
 from ..validation import choose, to_float64
 from .priors import Prior
+from .ridge import Ridge, identity
 
 GRADIENT_CHUNK = 128  # points a chunk: what stays in cache
 
@@ -33,6 +34,7 @@ class Target:
     free: dict
     marginal: float
     prior_weight: float
+    ridge: Ridge
 
     @property
     def names(self):
@@ -76,12 +78,13 @@ class Target:
             total += weight * prior.log_density_real(coordinate)
         return total
 
-    def log_density(self, y):
-        """Log of likelihood times prior in ``y``; both signs of a SignedLogUniform parameter summed."""
-        if self.prior.signed is None:
-            return self.log_likelihood(y) + self.log_prior(y)
-        both = jnp.logaddexp(self.log_likelihood(y, 1.0), self.log_likelihood(y, -1.0))
-        return both - jnp.log(2.0) + self.log_prior(y)
+    def log_density(self, z):
+        """Log of likelihood times prior in ``z``; both signs of a SignedLogUniform parameter summed."""
+        y, log_jacobian = self.ridge(z)
+        log_likelihood = self.log_likelihood(y)
+        if self.prior.signed is not None:
+            log_likelihood = jnp.logaddexp(log_likelihood, self.log_likelihood(y, -1.0)) - jnp.log(2.0)
+        return log_likelihood + self.log_prior(y) + self.prior_weight * log_jacobian
 
 
 def make_target(joint, prior, *, systematics="marginal", posterior=True):
@@ -97,7 +100,9 @@ def make_target(joint, prior, *, systematics="marginal", posterior=True):
     eliminated = () if systematics == "sampled" else joint.analytic
     free = {k: to_float64(v) for k, v in joint.nuisances.items() if k not in eliminated}
     weights = np.float64(systematics == "marginal"), np.float64(posterior)
-    return Target(to_float64(joint), prior, free, *weights)
+    axis = prior.names.index("mass") if "mass" in prior.names else 0
+    start = identity(len(prior.names) + len(free), axis)
+    return Target(to_float64(joint), prior, free, *weights, start)
 
 
 def as_likelihood(target):
@@ -106,18 +111,18 @@ def as_likelihood(target):
 
 
 @jax.jit
-def _chunk(target, y):
-    return jax.vmap(jax.value_and_grad(lambda point: -target.log_density(point)))(y)
+def _chunk(target, z):
+    return jax.vmap(jax.value_and_grad(lambda point: -target.log_density(point)))(z)
 
 
-def potentials_and_gradients(target, y):
-    """-log density and its gradient at ``y`` (n, d): NumPy arrays (n,), (n, d).
+def potentials_and_gradients(target, z):
+    """-log density and its gradient at ``z`` (n, d): NumPy arrays (n,), (n, d).
 
     Works in chunks of one size, so that every caller shares one compiled program.
     """
-    y = np.asarray(y, float)
-    n = len(y)
-    filled = np.concatenate([y, np.broadcast_to(y[-1:], (-n % GRADIENT_CHUNK, y.shape[1]))])
-    parts = [_chunk(target, part) for part in filled.reshape(-1, GRADIENT_CHUNK, y.shape[1])]
+    z = np.asarray(z, float)
+    n = len(z)
+    filled = np.concatenate([z, np.broadcast_to(z[-1:], (-n % GRADIENT_CHUNK, z.shape[1]))])
+    parts = [_chunk(target, part) for part in filled.reshape(-1, GRADIENT_CHUNK, z.shape[1])]
     values, gradients = (np.concatenate([np.asarray(p[i]) for p in parts])[:n] for i in (0, 1))
     return values, gradients

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..constants import ALPHA, MASS_ELECTRON, MASS_MUON, MASS_PROTON, MEV2_TO_CM2
-from ..quadrature import unit_gauss
+from ..quadrature import trailing, unit_gauss
 from ..validation import check_theta, choose, is_traced, number, to_float64, values
 
 KERNELS = ("ww", "paper")
@@ -56,7 +56,7 @@ def flux_integral_ww(x, mass, beam_energy, z, a):
     v = muon_virtuality(x, mass)
     reach = 2.0 * beam_energy * (1.0 - x)
     log_s_max = jnp.log(jnp.maximum(reach * jnp.sqrt(mass**2 + MASS_MUON**2) / v, 1.0))
-    nodes, weights = unit_gauss(_NODES)
+    nodes, weights = (trailing(part, x) for part in unit_gauss(_NODES))
     log_s = log_s_max[..., None] * nodes
     s = jnp.exp(log_s)
     flat = 2.0 * (2.0 - 2.0 * x + x**2) / (1.0 - x)
@@ -72,7 +72,7 @@ def photon_flux_paper(mass, beam_energy, z, a):
     """chi of eq 15 with t_min = (M^2/2 E0)^2, t_max = M^2; dimensionless, shape of ``mass``."""
     mass = jnp.asarray(mass)
     log_range = jnp.log(jnp.maximum(2.0 * beam_energy / mass, 1.0)) * 2.0
-    nodes, weights = unit_gauss(_NODES)
+    nodes, weights = (trailing(part, mass) for part in unit_gauss(_NODES))
     fraction = jnp.exp(-log_range[..., None] * nodes)  # t / t_max
     lowest = (mass / (2.0 * beam_energy))[..., None] ** 2
     photon = form_factor(mass[..., None] ** 2 * fraction, z, a)
@@ -122,7 +122,7 @@ def bremsstrahlung_cross_section(x, theta, *, kernel="ww", beam_energy=160e3, z=
     if not is_traced(x):
         x = values("x", x, low=0.0, low_open=True)
         if np.any(x >= 1.0):
-            raise ValueError(f"x must lie below 1; got {np.max(x)!r}")
+            raise ValueError(f"x must lie below 1; got {float(np.max(x))!r}")
     beam_energy = number("beam_energy", beam_energy, low=0.0, low_open=True)
     z, a = number("z", z, low=1.0), number("a", a, low=1.0)
     return _cross_section(*to_float64((x, theta, beam_energy, z, a)), kernel)

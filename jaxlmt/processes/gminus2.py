@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..constants import MASS_MUON
+from ..quadrature import trailing
 from ..validation import check_theta, to_float64, values
 
 # With u = 1/(1 + exp(-y)) the trapezoidal rule in y converges as exp(-pi^2/h) for every mass: the
@@ -19,7 +20,8 @@ _NUMERATOR = _STEP * _U**3 * _ONE_MINUS_U**2  # u^2 (1-u) du
 def loop_integral(mass):
     """int_0^1 du u^2 (1-u) / (u^2 + (1-u) M^2/m_mu^2), eq 13; 1/2 for M = 0. Shape of ``mass`` [MeV]."""
     ratio = (jnp.asarray(mass) / MASS_MUON)[..., None] ** 2
-    return jnp.sum(_NUMERATOR / (_U**2 + _ONE_MINUS_U * ratio), axis=-1)
+    u2, one_minus_u, numerator = (trailing(part, mass) for part in (_U**2, _ONE_MINUS_U, _NUMERATOR))
+    return jnp.sum(numerator / (u2 + one_minus_u * ratio), axis=-1)
 
 
 def magnetic_moment(theta):

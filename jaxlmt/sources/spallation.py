@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from ..constants import MASS_MUON, MASS_PION
 from ..processes.cevns import kinematic_bracket, maximum_recoil_energy, minimum_neutrino_energy
-from ..quadrature import unit_gauss
+from ..quadrature import trailing, unit_gauss
 
 LINE_ENERGY = (MASS_PION**2 - MASS_MUON**2) / (2.0 * MASS_PION)  # nu_mu, 29.79 MeV
 MICHEL_ENDPOINT = 0.5 * MASS_MUON  # 52.83 MeV
@@ -34,7 +34,7 @@ def flux_moments(recoil_energy_keV, target_mass, kinematics):
     """
     recoil = 1e-3 * recoil_energy_keV
     start = jnp.minimum(minimum_neutrino_energy(recoil, target_mass, kinematics), MICHEL_ENDPOINT)
-    nodes, weights = unit_gauss(3)
+    nodes, weights = (trailing(part, start) for part in unit_gauss(3))
     width = (MICHEL_ENDPOINT - start)[:, None]
     energy = start[:, None] + width * nodes
     bracket = weights * width * kinematic_bracket(recoil[:, None], energy, target_mass, kinematics)
