@@ -49,6 +49,8 @@ _LAZY = {  # name: module, loaded on first use
     "GridPosterior": "inference.grid",
     "sample": "inference.sample",
     "numpyro_model": "inference.model",
+    "log_density": "inference.model",
+    "LogDensity": "inference.model",
     "load": "results",
     "save": "results",
     "summary": "results",

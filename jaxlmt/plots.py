@@ -616,7 +616,7 @@ def spectra(
 
     bin_edges       (bins + 1,) increasing; required for every experiment with more than one bin
     truth           (bins,) expected counts of the true model, dashed
-    experiments     which, in this order; default all of the group posterior_predictive
+    experiments     which, in this order; default all of the group expected
     labels          (xlabel, ylabel, title)
     background      (bins,) or scalar counts, added to the data under the root of the error bar
     standard_model  (bins,) expected counts without new physics, dotted; where none is zero, a lower
@@ -638,7 +638,7 @@ def spectra(
         "sigma": sigma,
     }
     given = {argument: dict(values or {}) for argument, values in given.items()}
-    predictive = results.group(container, "posterior_predictive")
+    predictive = results.group(container, "expected")
     known = [str(name) for name in predictive.data_vars]
     if isinstance(experiments, str):
         experiments = [experiments]
@@ -648,7 +648,7 @@ def spectra(
     for argument, values in (("experiments", dict.fromkeys(names)), *given.items()):
         for name in values:
             if name not in known:
-                raise ValueError(f"{argument}: got the experiment {name!r}; posterior_predictive has {known}")
+                raise ValueError(f"{argument}: got the experiment {name!r}; expected has {known}")
     observed = {}
     if "observed_data" in container:
         data = results.group(container, "observed_data")
@@ -666,7 +666,7 @@ class _Panel:
         self.name, self.bins = name, values.shape[-1]
         values = values.reshape(-1, self.bins)
         if not np.all(np.isfinite(values)):
-            raise ValueError(f"container: posterior_predictive[{name!r}] has values not finite")
+            raise ValueError(f"container: expected[{name!r}] has values not finite")
         self.quantiles = np.quantile(values, [0.025, 0.16, 0.5, 0.84, 0.975], axis=0)
         self.observed = None if observed is None else np.asarray(observed, np.float64)
 

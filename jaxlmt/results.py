@@ -45,7 +45,14 @@ ESS_GATE = 400
 DIVERGENCE_GATE = 1e-3  # fraction of all draws
 OPEN_FRACTION = 0.1  # an edge is open where the density there exceeds this part of its peak
 
-_GROUPS = ("posterior", "sample_stats", "log_likelihood", "posterior_predictive", "observed_data")
+_GROUPS = (
+    "posterior",
+    "sample_stats",
+    "log_likelihood",
+    "posterior_predictive",
+    "expected",
+    "observed_data",
+)
 _JSON = "json:"  # marks an attribute that netCDF cannot hold as it is
 
 
@@ -95,7 +102,9 @@ def _arviz():
 def _container(groups: dict, attrs: dict):
     """Datasets by group name and encoded root attributes -> the container of this arviz line."""
     if _has_inference_data():
-        return _arviz().InferenceData(attrs=attrs, **groups)
+        with warnings.catch_warnings():  # it announces every group that is not of its own scheme
+            warnings.simplefilter("ignore", UserWarning)
+            return _arviz().InferenceData(attrs=attrs, **groups)
     import xarray as xr
 
     tree = xr.DataTree.from_dict(groups)
@@ -148,6 +157,7 @@ def build(
     sample_stats: Mapping[str, np.ndarray] | None = None,
     log_likelihood: Mapping[str, np.ndarray] | None = None,
     posterior_predictive: Mapping[str, np.ndarray] | None = None,
+    expected: Mapping[str, np.ndarray] | None = None,
     observed: Mapping[str, np.ndarray] | None = None,
     attrs: Mapping | None = None,
 ):
@@ -156,7 +166,8 @@ def build(
     posterior             {variable: (chains, draws)}, MeV for masses
     sample_stats          {name: (chains, draws)}; `diverging` must be boolean
     log_likelihood        {experiment: (chains, draws)}, natural log, per experiment
-    posterior_predictive  {experiment: (chains, draws, bins)}, expected counts
+    posterior_predictive  {experiment: (chains, draws, bins)}, replicated data, noise included
+    expected              {experiment: (chains, draws, bins)}, mean of the data at every draw
     observed              {experiment: (bins,)}, counts
     attrs                 JSON-able dict; `attributes(container)` gives it back (tuples as lists)
 
@@ -201,6 +212,7 @@ def build(
     bins: dict[str, int] = {}
     binned = (
         ("posterior_predictive", "posterior_predictive", posterior_predictive, ("chain", "draw")),
+        ("expected", "expected", expected, ("chain", "draw")),
         ("observed_data", "observed", observed, ()),
     )
     for group_name, argument, values, leading in binned:
@@ -221,7 +233,7 @@ def build(
                 raise ValueError(f"{argument}[{name!r}]: got shape {array.shape}; it must be ({wanted},)")
             if bins.setdefault(name, array.shape[-1]) != array.shape[-1]:
                 raise ValueError(
-                    f"{argument}[{name!r}]: got {array.shape[-1]} bins; posterior_predictive has {bins[name]}"
+                    f"{argument}[{name!r}]: got {array.shape[-1]} bins; another group has {bins[name]}"
                 )
             arrays[name] = ((*leading, f"{name}_bin"), array)
             own[f"{name}_bin"] = np.arange(array.shape[-1])

@@ -287,7 +287,7 @@ def counted():
         "gminus2": 251e-11 * (1 + 0.1 * a),
     }
     return results.build(
-        {"g_x": 5e-4 * np.exp(a[..., 0])}, posterior_predictive=predictive, observed=observed
+        {"g_x": 5e-4 * np.exp(a[..., 0])}, expected=predictive, observed=observed
     )
 
 
@@ -393,7 +393,7 @@ def test_spectra_refuses_bad_input(options, message):
 
 
 def test_spectra_needs_expected_counts():
-    with pytest.raises(ValueError, match="no group 'posterior_predictive'"):
+    with pytest.raises(ValueError, match="no group 'expected'"):
         plots.spectra(container(bp1()))
 
 

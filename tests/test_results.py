@@ -163,7 +163,7 @@ def test_load_refuses_what_is_not_there(tmp_path):
         ({"observed": {"a": np.zeros((2, 2))}}, r"must be \(bins,\)"),
         (
             {"posterior_predictive": {"a": normal()[..., None]}, "observed": {"a": [1, 2]}},
-            "posterior_predictive has 1",
+            "another group has 1",
         ),
         ({"observed": {"a": [1], "a_bin": [1]}}, "bin dimension"),
         ({"attrs": {"prior": object()}}, r"attrs\['prior'\]: got <object"),

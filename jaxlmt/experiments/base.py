@@ -59,9 +59,9 @@ class Experiment(abc.ABC):
         """Mean of the data, (n_bins,): signal plus background."""
         return self.rate(theta, parameters) + self.background
 
-    def draw(self, key, mean):
-        """Toy data around ``mean`` (n_bins,): Poisson counts unless a subclass knows better."""
-        return jax.random.poisson(key, mean).astype(jnp.float64)
+    def draw(self, generator, mean):
+        """Random data around ``mean`` (..., n_bins), by a NumPy ``Generator``: Poisson counts."""
+        return generator.poisson(mean).astype(float)
 
     def parameters(self, nuisances=None):
         """``nominal`` updated by ``nuisances``, float64. Raises ValueError for a name not in nominal."""
@@ -91,9 +91,9 @@ class Experiment(abc.ABC):
         return Observation(self, np.asarray(mean))
 
     def toy(self, key, truth, nuisances=None):
-        """This experiment with random data drawn at ``truth``."""
+        """This experiment with random data drawn at ``truth``; key: a ``jax.random.key``."""
         mean = _predict(self, check_theta(truth, "truth"), self.parameters(nuisances))
-        return Observation(self, np.asarray(self.draw(key, mean)))
+        return Observation(self, self.draw(generator(key), np.asarray(mean)))
 
 
 @jax.tree_util.register_dataclass
@@ -161,6 +161,12 @@ def nuisance(name, value, *, low=-np.inf):
             raise ValueError(f"{name} must be a number or an independent prior; got {value!r}")
         return {name: number(name, centre, low=low)}, {name: value}
     return {name: number(name, value, low=low)}, {}
+
+
+def generator(key):
+    """A NumPy ``Generator`` seeded by a ``jax.random.key``: random data are drawn on the host, where
+    Poisson numbers cost no compilation."""
+    return np.random.default_rng(np.asarray(jax.random.key_data(key)))
 
 
 def frozen(array):

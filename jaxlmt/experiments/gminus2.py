@@ -38,8 +38,8 @@ class GMinus2(Experiment):
     def log_likelihood(self, counts, theta, parameters):
         return gaussian_log_ratio(counts, self.rate(theta, parameters), self.sigma**2)
 
-    def draw(self, key, mean):
-        return mean + self.sigma * jax.random.normal(key, mean.shape)
+    def draw(self, generator, mean):
+        return generator.normal(mean, self.sigma)
 
     def observe(self, delta_a_mu=None):
         """This experiment with ``delta_a_mu`` as its datum; the published value unless given."""

@@ -101,9 +101,10 @@ class Prior:
         for (name, distribution), coordinate in zip(self.distributions.items(), y, strict=True):
             value = _core(distribution).from_real(coordinate)
             free[name] = value * sign if isinstance(_core(distribution), SignedLogUniform) else value
-        return self._fill(free)
+        return self.fill(free)
 
-    def _fill(self, free):
+    def fill(self, free):
+        """theta with the free parameters, {name: value}, in place; PerCoupling values are ratios to g_x."""
         leaves = dict(self._named_leaves())
         coupling = free.get("g_x", leaves["g_x"])
 

@@ -10,7 +10,8 @@ import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from importlib import metadata
 from pathlib import Path
 
 import jax
@@ -19,10 +20,14 @@ import numpy as np
 from numpyro.infer.hmc import hmc
 from numpyro.infer.util import ParamInfo
 
+from .. import __version__, results
+from ..distributions import PerCoupling
+from ..experiments.base import generator
+from ..quadrature import map_chunks
 from ..validation import number
 from .coordinates import straighten
 from .fit import minimise, starting_points
-from .target import make_target, potentials_and_gradients
+from .target import Target, make_target, potentials_and_gradients
 
 BLOCK = 100  # transitions a compiled block
 FIELDS = ("potential_energy", "energy", "num_steps", "accept_prob", "diverging")
@@ -30,28 +35,29 @@ FIELDS = ("potential_energy", "energy", "num_steps", "accept_prob", "diverging")
 
 @dataclass
 class Chains:
-    """Raw output of the sampler: y (chains, draws, d) unconstrained, stats {name: (chains, draws)}.
+    """Raw output of the sampler: z (chains, draws, d), stats {name: (chains, draws)}.
 
-    complete: False if interrupted; seconds: wall time by stage; optimum: where the chains started.
+    target: the problem, with the coordinates z that were used; complete: False if interrupted; seconds:
+    wall time by stage.
     """
 
-    y: np.ndarray
+    target: Target
+    z: np.ndarray
     stats: dict
     warmup: int
     complete: bool
-    seconds: dict = field(default_factory=dict)
-    optimum: object = None
+    seconds: dict
 
 
 def _kernel():
-    return hmc(potential_fn_gen=lambda target: lambda y: -target.log_density(y), algo="NUTS")
+    return hmc(potential_fn_gen=lambda target: lambda z: -target.log_density(z), algo="NUTS")
 
 
-def _initialise(init, target, y, potential, gradient, inverse_mass, key, warmup, target_accept):
+def _initialise(init, target, z, potential, gradient, key, warmup, target_accept):
     return init(
-        ParamInfo(y, potential, gradient),
+        ParamInfo(z, potential, gradient),
         num_warmup=warmup,
-        inverse_mass_matrix=inverse_mass,
+        inverse_mass_matrix=jnp.eye(target.dimension),
         dense_mass=True,
         step_size=0.5,
         target_accept_prob=target_accept,
@@ -61,23 +67,23 @@ def _initialise(init, target, y, potential, gradient, inverse_mass, key, warmup,
 
 
 @functools.partial(jax.jit, static_argnames=("warmup", "target_accept"))
-def _start(target, y, potential, gradient, inverse_mass, keys, warmup, target_accept):
+def _start(target, z, potential, gradient, keys, warmup, target_accept):
     init, _ = _kernel()
 
     def one(point, value, slope, key):
-        return _initialise(init, target, point, value, slope, inverse_mass, key, warmup, target_accept)
+        return _initialise(init, target, point, value, slope, key, warmup, target_accept)
 
-    return jax.vmap(one)(y, potential, gradient, keys)
+    return jax.vmap(one)(z, potential, gradient, keys)
 
 
 @functools.partial(jax.jit, static_argnames=("warmup", "target_accept", "vectorised"))
-def _run_block(target, states, inverse_mass, warmup, target_accept, vectorised):
+def _run_block(target, states, warmup, target_accept, vectorised):
     """(states, draws) after BLOCK transitions of every chain; ``states`` has a leading chain axis."""
     init, kernel = _kernel()
     d = target.dimension
     # NumPyro's kernel keeps its settings in Python closures that init fills at trace time.
     zeros = jnp.zeros(d), jnp.zeros(()), jnp.zeros(d)
-    _initialise(init, target, *zeros, inverse_mass, jax.random.key(0), warmup, target_accept)
+    _initialise(init, target, *zeros, jax.random.key(0), warmup, target_accept)
 
     def transition(state, _):
         state = kernel(state, (target,))
@@ -100,7 +106,7 @@ class Sampler:
         self.groups = max(n for n in range(1, threads + 1) if chains % n == 0)
         self.vectorised = not on_cpu or chains // self.groups > 8
         self.chains = chains
-        self.blocks = []  # of (y, stats), chains first
+        self.blocks = []  # of (z, stats), chains first
 
     def compile(self):
         """Compile the block program from shapes alone, so that it can happen beside the fit."""
@@ -109,28 +115,23 @@ class Sampler:
         shapes = jax.eval_shape(
             functools.partial(_start, warmup=self.warmup, target_accept=self.target_accept),
             self.target,
-            *(jax.ShapeDtypeStruct(s, jnp.float64) for s in ((size, d), (size,), (size, d), (d, d))),
+            *(jax.ShapeDtypeStruct(s, jnp.float64) for s in ((size, d), (size,), (size, d))),
             jax.eval_shape(lambda: jax.random.split(jax.random.key(0), size)),
         )
-        mass = jax.ShapeDtypeStruct((d, d), jnp.float64)
-        return _run_block.lower(
-            self.target, shapes, mass, self.warmup, self.target_accept, self.vectorised
-        ).compile()
+        settings = self.warmup, self.target_accept, self.vectorised
+        return _run_block.lower(self.target, shapes, *settings).compile()
 
-    def start(self, y, inverse_mass, key):
-        """Place the chains at ``y`` (chains, d)."""
-        potential, gradient = potentials_and_gradients(self.target, y)
+    def start(self, z, key):
+        """Place the chains at ``z`` (chains, d)."""
+        potential, gradient = potentials_and_gradients(self.target, z)
         keys = jax.random.split(key, self.chains)
-        self.inverse_mass = np.asarray(inverse_mass)
-        states = _start(
-            self.target, y, potential, gradient, self.inverse_mass, keys, self.warmup, self.target_accept
-        )
+        states = _start(self.target, z, potential, gradient, keys, self.warmup, self.target_accept)
         size = self.chains // self.groups
         self.states = [jax.tree.map(lambda a, i=i: a[i : i + size], states) for i in range(0, self.chains, size)]
 
     def advance(self, pool, program):
         """Run one block of every chain; on KeyboardInterrupt the block is dropped whole."""
-        futures = [pool.submit(_call, program, self.target, s, self.inverse_mass) for s in self.states]
+        futures = [pool.submit(_call, program, self.target, states) for states in self.states]
         results = [future.result() for future in futures]
         self.states = [states for states, _ in results]
         self.blocks.append(jax.tree.map(lambda *a: np.concatenate(a), *(draws for _, draws in results)))
@@ -141,9 +142,9 @@ class Sampler:
         return len(self.blocks) * BLOCK
 
     def draws(self):
-        """(y, stats) of the draws after warmup, chains first."""
-        y, stats = jax.tree.map(lambda *a: np.concatenate(a, axis=1), *self.blocks)
-        return jax.tree.map(lambda a: a[:, self.warmup :], (y, stats))
+        """(z, stats) of the draws after warmup, chains first."""
+        z, stats = jax.tree.map(lambda *a: np.concatenate(a, axis=1), *self.blocks)
+        return jax.tree.map(lambda a: a[:, self.warmup :], (z, stats))
 
 
 def _call(program, *arguments):
@@ -153,9 +154,10 @@ def _call(program, *arguments):
 
 def _fingerprint(sampler):
     digest = hashlib.sha256()
-    for leaf in jax.tree.leaves(sampler.target):
+    target = sampler.target
+    for leaf in jax.tree.leaves((target.joint, target.prior, target.free, target.marginal)):
         digest.update(np.ascontiguousarray(leaf).tobytes())
-    digest.update(repr((sampler.target.names, sampler.chains, sampler.warmup, sampler.target_accept)).encode())
+    digest.update(repr((target.names, sampler.chains, sampler.warmup, sampler.target_accept)).encode())
     return digest.hexdigest()
 
 
@@ -168,8 +170,8 @@ def save_checkpoint(path, sampler):
     path = Path(path)
     leaves = jax.tree.leaves(sampler.states)
     arrays = {f"state{i}": np.asarray(jax.random.key_data(v) if _is_key(v) else v) for i, v in enumerate(leaves)}
-    y, stats = jax.tree.map(lambda *a: np.concatenate(a, axis=1), *sampler.blocks)
-    arrays |= {"y": y, "inverse_mass": sampler.inverse_mass, "fingerprint": _fingerprint(sampler)}
+    z, stats = jax.tree.map(lambda *a: np.concatenate(a, axis=1), *sampler.blocks)
+    arrays |= {"z": z, "spline": sampler.target.ridge.spline, "fingerprint": _fingerprint(sampler)}
     arrays |= {f"stat_{name}": value for name, value in stats.items()}
     temporary = path.with_suffix(".partial.npz")
     np.savez(temporary, **arrays)
@@ -181,8 +183,9 @@ def load_checkpoint(path, sampler, key):
     with np.load(path) as stored:
         if str(stored["fingerprint"]) != _fingerprint(sampler):
             raise ValueError(f"checkpoint {path} belongs to other data, priors or sampler settings")
-        y = stored["y"]
-        sampler.start(y[:, -1], stored["inverse_mass"], key)
+        z = stored["z"]
+        sampler.target = replace(sampler.target, ridge=replace(sampler.target.ridge, spline=stored["spline"]))
+        sampler.start(z[:, -1], key)
         template, structure = jax.tree.flatten(sampler.states)
         leaves = [
             jax.random.wrap_key_data(stored[f"state{i}"]) if _is_key(v) else jnp.asarray(stored[f"state{i}"], v.dtype)
@@ -190,8 +193,8 @@ def load_checkpoint(path, sampler, key):
         ]
         sampler.states = jax.tree.unflatten(structure, leaves)
         stats = {name[5:]: stored[name] for name in stored.files if name.startswith("stat_")}
-    blocks = range(0, y.shape[1], BLOCK)
-    sampler.blocks = [jax.tree.map(lambda a, i=i: a[:, i : i + BLOCK], (y, stats)) for i in blocks]
+    blocks = range(0, z.shape[1], BLOCK)
+    sampler.blocks = [jax.tree.map(lambda a, i=i: a[:, i : i + BLOCK], (z, stats)) for i in blocks]
 
 
 def run_chains(
@@ -219,14 +222,13 @@ def run_chains(
 
     with ThreadPoolExecutor(sampler.groups) as pool:
         compiling = pool.submit(sampler.compile)
-        optimum = None
         if resume:
             load_checkpoint(checkpoint, sampler, key_chain)
         else:
             optimum = minimise(target, starting_points(target, key_search, 32))
             target = sampler.target = straighten(target, optimum)
             start = jax.random.normal(key_start, (chains, target.dimension), jnp.float64)
-            sampler.start(np.asarray(start), np.eye(target.dimension), key_chain)
+            sampler.start(np.asarray(start), key_chain)
         seconds["fit"] = time.perf_counter() - clock
         program = compiling.result()
         seconds["compile"] = time.perf_counter() - clock - seconds["fit"]
@@ -235,9 +237,8 @@ def run_chains(
         seconds["sample"] = time.perf_counter() - clock
     if sampler.transitions <= warmup:
         raise KeyboardInterrupt("interrupted during warmup: no draws yet")
-    y, stats = sampler.draws()
-    y, stats = jax.tree.map(lambda a: a[:, :draws], (y, stats))
-    return Chains(y, stats, warmup, complete, seconds, optimum)
+    z, stats = jax.tree.map(lambda a: a[:, :draws], sampler.draws())
+    return Chains(sampler.target, z, stats, warmup, complete, seconds)
 
 
 def _loop(sampler, pool, program, total, progress, checkpoint):
@@ -258,3 +259,132 @@ def _loop(sampler, pool, program, total, progress, checkpoint):
                 save_checkpoint(checkpoint, sampler)
             return False
     return True
+
+
+@jax.jit
+def _meaning(target, z, uniform):
+    """What draws z (n, d) mean: parameter values, terms of the likelihood, expected data by experiment.
+
+    uniform: (n,) random numbers, which decide the sign of a SignedLogUniform parameter.
+    """
+
+    def one(point):
+        z, uniform = point
+        y, _ = target.ridge(z)
+        sign = _draw_sign(target, y, uniform)
+        theta, parameters = target.split(y, sign)
+        values = {**target.prior.values(theta), **{name: parameters[name] for name in target.free}}
+        mean = {e.name: e.predict(theta, parameters) for e in target.joint.experiments}
+        return values, target.terms(y, sign), mean
+
+    return map_chunks(jax.vmap(one), (z, uniform), 512)
+
+
+def _draw_sign(target, y, uniform):
+    if target.prior.signed is None:
+        return 1.0
+    odds = target.log_likelihood(y, 1.0) - target.log_likelihood(y, -1.0)
+    return jnp.where(uniform < jax.nn.sigmoid(odds), 1.0, -1.0)
+
+
+def sample(
+    joint,
+    prior,
+    *,
+    key,
+    chains=4,
+    draws=5000,
+    warmup=400,
+    target_accept=0.9,
+    systematics="marginal",
+    progress=None,
+    checkpoint=None,
+    resume=False,
+    attrs=None,
+):
+    """The posterior of ``prior`` and ``joint`` by NUTS, as arviz's container (see :mod:`jaxlmt.results`).
+
+    joint: a :class:`jaxlmt.Joint`; prior: a :class:`jaxlmt.Prior`; key: a ``jax.random.key``; chains, draws
+    (per chain, after ``warmup`` >= 100 transitions); target_accept: in [0.5, 0.999]; systematics:
+    ``"marginal"`` integrates Gaussian normalisations out in closed form, ``"sampled"`` makes every nuisance
+    a parameter; progress: a bar on standard error, by default on a terminal only; checkpoint: a file that
+    keeps the chains (.npz), written every few seconds and when interrupted; resume: go on from it; attrs:
+    JSON-able dict kept with the result.
+
+    The chains start at the Laplace approximation of the optimum of 32 gradient searches, in coordinates
+    that follow the ridge of the posterior (:mod:`jaxlmt.inference.coordinates`). An interruption (Ctrl-C)
+    after warmup returns what is done, with the attribute ``complete`` False. The result has the groups
+    posterior (free parameters, eps_x if tied, eps_over_g, sampled nuisances), sample_stats, log_likelihood
+    (by experiment), posterior_predictive (replicated data), expected (mean data), observed_data.
+    Raises ValueError for invalid arguments, KeyboardInterrupt if there are no draws yet.
+    """
+    target = make_target(joint, prior, systematics=systematics)
+    key_chains, key_after = jax.random.split(key)
+    run = run_chains(
+        target,
+        key=key_chains,
+        chains=chains,
+        draws=draws,
+        warmup=warmup,
+        target_accept=target_accept,
+        progress=progress,
+        checkpoint=checkpoint,
+        resume=resume,
+    )
+    return _container(run, key, key_after, systematics, attrs)
+
+
+def _container(run, key, key_after, systematics, attrs):
+    target = run.target
+    shape = run.z.shape[:2]
+    random = generator(key_after)
+    outcome = _meaning(target, run.z.reshape(-1, target.dimension), random.uniform(size=shape[0] * shape[1]))
+    values, terms, mean = jax.tree.map(lambda a: np.asarray(a).reshape(*shape, *a.shape[1:]), outcome)
+    if "eps_x" in values:
+        coupling = values["g_x"] if "g_x" in values else float(target.prior.theta.g_x)
+        values["eps_over_g"] = values["eps_x"] / coupling
+    experiments = target.joint.experiments
+    stats = dict(run.stats)
+    stats["lp"] = -stats.pop("potential_energy")
+    boxes = {**_measured_boxes(target.prior), **target.free}
+    described = {
+        "bounds": {n: b.bounds for n, b in boxes.items() if np.isfinite(b.bounds).all()},
+        "flat_in": {n: b.flat_in for n, b in boxes.items() if hasattr(b, "flat_in")},
+        "prior": target.prior.describe(),
+        "systematics": systematics,
+        "seed": np.asarray(jax.random.key_data(key)).tolist(),
+        "warmup": run.warmup,
+        "complete": run.complete,
+        "seconds": {k: round(v, 3) for k, v in run.seconds.items()},
+        **provenance(target.joint),
+    }
+    return results.build(
+        values,
+        sample_stats=stats,
+        log_likelihood=terms,
+        posterior_predictive={e.name: e.draw(random, mean[e.name]) for e in experiments},
+        expected=mean,
+        observed={o.name: np.asarray(o.counts) for o in target.joint.observations},
+        attrs={**described, **(attrs or {})},
+    )
+
+
+def _measured_boxes(prior):
+    """{name of a posterior variable: box prior}: that of eps_x per coupling belongs to eps_over_g."""
+    return {
+        "eps_over_g" if isinstance(d, PerCoupling) and name == "eps_x" else name: getattr(d, "ratio", d)
+        for name, d in prior.distributions.items()
+    }
+
+
+def provenance(joint):
+    """Versions of what computed a result, and SHA-256 of every experiment's arrays and data."""
+    packages = ("jax", "jaxlib", "numpyro", "optax", "numpy", "scipy")
+    hashes = {}
+    for observation in joint.observations:
+        digest = hashlib.sha256()
+        for leaf in jax.tree.leaves(observation):
+            digest.update(np.ascontiguousarray(leaf).tobytes())
+        hashes[observation.name] = digest.hexdigest()
+    versions = {"jaxlmt": __version__, **{p: metadata.version(p) for p in packages}}
+    return {"versions": versions, "data_sha256": hashes}

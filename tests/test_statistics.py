@@ -1,0 +1,213 @@
+"""The likelihood terms against scipy.stats, mpmath and a minimiser."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import mpmath
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import optimize, stats
+
+from jaxlmt.statistics import gaussian_log_ratio, normalisation_pull, poisson_log_ratio
+from tests.validation import independent
+
+EPS = np.finfo(float).eps
+
+ratio = jax.jit(poisson_log_ratio)
+ratio_and_slope = jax.jit(jax.value_and_grad(poisson_log_ratio, argnums=1))
+pull = jax.jit(normalisation_pull)
+
+
+def one(n, mu):
+    """(ln ratio, d/dmu) of one bin."""
+    value, slope = ratio_and_slope(np.array([n], float), np.array([mu], float))
+    return float(value), float(slope[0])
+
+
+# ------------------------------------------------------------------------------------------------- Poisson
+@pytest.mark.parametrize("mean", [1e-6, 0.3, 1.0, 7.5, 120.0, 5e4])
+def test_poisson_is_scipys(mean):
+    """ln Poisson(n|mu) - ln Poisson(n|n) at integer n, zero included."""
+    law = stats.poisson(mean)
+    n = np.unique(np.concatenate([[0.0, 1.0, 2.0, 3.0], law.ppf([1e-9, 0.1, 0.5, 0.9, 1 - 1e-9])]))
+    expected = law.logpmf(n) - stats.poisson.logpmf(n, n)
+    for count, value in zip(n, expected, strict=True):
+        # scipy's own terms are of the size n ln n, and so is its rounding
+        assert one(count, mean)[0] == pytest.approx(value, rel=1e-12, abs=1e-14 * (1.0 + count) * 20.0)
+    together = ratio(n, np.full(n.size, mean))
+    assert together == pytest.approx(expected.sum(), rel=1e-12, abs=1e-12 * (1.0 + n.max()))
+
+
+def test_poisson_edges():
+    assert one(0.0, 0.0) == (0.0, -1.0)
+    assert one(0.0, 3.25) == (-3.25, -1.0)
+    assert one(4.0, 0.0) == (-np.inf, 0.0)
+    assert one(4.0, 4.0) == (0.0, 0.0)
+    # one impossible bin makes the whole impossible, without a NaN in the others' gradients
+    value, slope = ratio_and_slope(np.array([2.0, 0.0, 3.0]), np.array([0.0, 1.0, 1.5]))
+    assert value == -np.inf
+    np.testing.assert_allclose(slope, [0.0, -1.0, 1.0])
+
+
+@pytest.mark.parametrize("n", [1e-3, 1.0, 20.0, 1e4, 1e9])
+@pytest.mark.parametrize("residual", [0.0, 1e-13, -1e-11, 1e-9, -1e-6, 1e-4, -1e-2, 0.3, -0.9, 9.0, 1e6])
+def test_poisson_keeps_its_digits_near_the_optimum(n, residual):
+    """Against 50 digits, to rounding: the error of r = (mu - n)/n is eps |r|, that of the sum n eps |r|."""
+    mu = n * (1.0 + residual)
+    value, slope = one(n, mu)
+    r = (mu - n) / n
+    expected = independent.poisson_log_ratio(n, mu)
+    assert value == pytest.approx(expected, rel=4.0 * EPS, abs=4.0 * n * EPS * abs(r))
+    assert abs(expected) < 40.0 * (1.0 + n * r**2)
+    assert slope == pytest.approx((n - mu) / mu, rel=8.0 * EPS, abs=4.0 * EPS)
+
+
+@pytest.mark.parametrize("n", [1e-3, 1.0, 7.0, 1e6])
+@pytest.mark.parametrize("share", [1e-2, 1e-5, 1e-8, 1e-12, 1e-15, 1e-17, 1e-30, 1e-100, 1e-280])
+def test_poisson_far_below_the_data(n, share):
+    """mu << n is unlikely, not impossible: n ln(mu/n) + n - mu, as a weak coupling gives."""
+    mu = n * share
+    value, slope = one(n, mu)
+    assert value == pytest.approx(independent.poisson_log_ratio(n, mu), rel=1e-12)
+    assert slope == pytest.approx(n / mu - 1.0, rel=1e-12)
+
+
+@given(
+    st.floats(1e-3, 1e7).flatmap(lambda n: st.tuples(st.just(n), st.floats(1e-5, 1e2))),
+)
+@settings(max_examples=60, deadline=None)
+def test_poisson_anywhere(pair):
+    n, share = pair
+    value, slope = one(n, n * share)
+    expected = independent.poisson_log_ratio(n, n * share)
+    r = share - 1.0
+    # eps/(1 + r) is the error of ln(1 + r) that rounding mu - n leaves
+    assert value == pytest.approx(expected, rel=8.0 * EPS, abs=8.0 * EPS * n * (abs(r) + 1.0 / share))
+    assert value <= 0.0
+    assert slope == pytest.approx(1.0 / share - 1.0, abs=8.0 * EPS * (1.0 + 1.0 / share) ** 2)
+
+
+def test_poisson_gradient_with_many_bins():
+    rng = np.random.default_rng(1)
+    counts, mean = rng.poisson(4.0, 30).astype(float), rng.uniform(0.1, 9.0, 30)
+    _, slope = ratio_and_slope(counts, mean)
+    np.testing.assert_allclose(slope, counts / mean - 1.0, rtol=1e-13, atol=1e-14)
+    hessian = jax.hessian(poisson_log_ratio, argnums=1)(counts, mean)
+    np.testing.assert_allclose(hessian, np.diag(-counts / mean**2), rtol=1e-12, atol=1e-14)
+    in_counts = jax.grad(poisson_log_ratio)(np.where(counts > 0, counts, 1.0), mean)
+    np.testing.assert_allclose(in_counts, np.log(mean / np.where(counts > 0, counts, 1.0)), rtol=1e-12, atol=1e-14)
+
+
+# ------------------------------------------------------------------------------------------------ Gaussian
+def test_gaussian_is_scipys():
+    rng = np.random.default_rng(2)
+    observed, mean, variance = rng.normal(size=7), rng.normal(size=7), rng.uniform(0.1, 5.0, 7)
+    law = stats.norm(mean, np.sqrt(variance))
+    expected = (law.logpdf(observed) - law.logpdf(mean)).sum()
+    assert gaussian_log_ratio(observed, mean, variance) == pytest.approx(expected, rel=1e-13)
+    slope = jax.grad(gaussian_log_ratio, argnums=1)(observed, mean, variance)
+    np.testing.assert_allclose(slope, (observed - mean) / variance, rtol=1e-14)
+    assert gaussian_log_ratio(mean, mean, variance) == 0.0
+
+
+# ---------------------------------------------------------------------------------------- the normalisation
+def bins(seed, size):
+    """(N_obs, N_th, N_bkg, sigma) of eq 34, counts between 1e-3 and 1e7."""
+    rng = np.random.default_rng(seed)
+    theory = 10.0 ** rng.uniform(-3.0, 7.0, size)
+    background = theory * rng.uniform(0.0, 1.0, size)
+    observed = theory * rng.uniform(0.5, 1.5, size)
+    return observed, theory, background, 10.0 ** rng.uniform(-2.5, -0.5)
+
+
+CASES = [(seed, size) for size in (1, 2, 5, 12) for seed in range(3)]
+
+
+@pytest.mark.parametrize("seed,size", CASES)
+def test_pull_is_eq_34(seed, size):
+    observed, theory, background, sigma = bins(seed, size)
+    profile, _ = pull(observed, theory, observed + background, 1.0, sigma)
+    expected = independent.chi2_eq34(observed, theory, background, sigma)
+    assert -2.0 * profile == pytest.approx(expected, rel=1e-11)
+
+
+@pytest.mark.parametrize("seed,size", CASES)
+def test_marginal_is_the_integral_over_the_pull(seed, size):
+    observed, theory, background, sigma = bins(seed, size)
+    profile, volume = pull(observed, theory, observed + background, 1.0, sigma)
+    expected = independent.chi2_eq34_marginal(observed, theory, background, sigma)
+    assert -2.0 * (profile + volume) == pytest.approx(expected, rel=1e-10)
+    assert volume < 0.0
+
+
+@pytest.mark.parametrize("seed,size", CASES[::2])
+@pytest.mark.parametrize("norm", [0.7, 1.0, 1.3])
+def test_profile_is_a_minimisers(seed, size, norm):
+    """scipy's minimum over the normalisation itself, constraint norm +- sigma around any centre."""
+    observed, theory, background, sigma = bins(seed, size)
+    variance = observed + background
+
+    def chi2(nu):
+        return math.fsum((observed - nu * theory) ** 2 / variance) + ((nu - norm) / sigma) ** 2
+
+    best = optimize.minimize_scalar(chi2, bracket=(norm - sigma, norm + sigma), options={"xtol": 1e-10})
+    profile, volume = pull(observed, theory, variance, norm, sigma)
+    assert -2.0 * profile == pytest.approx(best.fun, rel=1e-10)
+    # the second derivative of chi2 at its minimum gives the volume: a Gaussian integral
+    step = 0.1 * sigma
+    curvature = (chi2(best.x + step) - 2.0 * best.fun + chi2(best.x - step)) / step**2
+    assert volume == pytest.approx(-0.5 * math.log(0.5 * curvature * sigma**2), rel=1e-5, abs=1e-6)
+
+
+def test_pull_keeps_its_digits_at_the_optimum():
+    """Counts of 1e7 whose residual is 1e-3 counts: the expanded form would leave nothing."""
+    theory = np.array([1e7, 2e7, 5e6])
+    observed = theory * 1.01 + np.array([1e-3, -2e-3, 1.5e-3])
+    variance, sigma = 1.1 * observed, 0.05
+    with mpmath.workdps(50):
+        n, t, v = ([mpmath.mpf(float(x)) for x in column] for column in (observed, theory, variance))
+        slope = sum((a - b) * b / c for a, b, c in zip(n, t, v, strict=True))
+        curvature = sum(b * b / c for b, c in zip(t, v, strict=True)) + 1 / mpmath.mpf(sigma) ** 2
+        a = slope / curvature
+        chi2 = sum((x - y * (1 + a)) ** 2 / z for x, y, z in zip(n, t, v, strict=True))
+        expected = float(chi2 + (a / mpmath.mpf(sigma)) ** 2)
+    profile, _ = pull(observed, theory, variance, 1.0, sigma)
+    assert -2.0 * profile == pytest.approx(expected, rel=1e-9)
+    exact, _ = pull(theory, theory, variance, 1.0, sigma)
+    assert exact == 0.0
+
+
+def test_pull_without_signal():
+    """Nothing to scale: the nuisance stays where it is, and there is no volume."""
+    profile, volume = pull(np.array([0.3, -0.2]), np.zeros(2), np.ones(2), 1.0, 0.05)
+    assert -2.0 * profile == pytest.approx(0.13, rel=1e-15)
+    assert volume == 0.0
+
+
+def test_pull_gradients():
+    """Envelope theorem: d profile/d mean at the minimum, and d volume/d mean, in closed form."""
+    observed, theory, background, sigma = bins(5, 4)
+    variance = observed + background
+    _, a = independent.chi2_eq34_minimum(observed, theory, background, sigma)
+    slope = jax.grad(lambda t: normalisation_pull(observed, t, variance, 1.0, sigma)[0])(jnp.asarray(theory))
+    expected = (observed - (1.0 + a) * theory) / variance * (1.0 + a)
+    np.testing.assert_allclose(slope, expected, rtol=1e-9, atol=1e-12 * np.abs(expected).max())
+    slope = jax.grad(lambda t: normalisation_pull(observed, t, variance, 1.0, sigma)[1])(jnp.asarray(theory))
+    curvature = np.sum(theory**2 / variance)
+    np.testing.assert_allclose(slope, -theory / variance * sigma**2 / (1.0 + sigma**2 * curvature), rtol=1e-12)
+
+
+def test_small_and_large_constraints():
+    """sigma -> 0 is the fixed normalisation; sigma -> infinity fits it freely."""
+    observed, theory, background, _ = bins(7, 6)
+    variance = observed + background
+    fixed = gaussian_log_ratio(observed, theory, variance)
+    profile, volume = pull(observed, theory, variance, 1.0, 1e-12)
+    assert profile == pytest.approx(fixed, rel=1e-9) and abs(volume) < 1e-9
+    weights = theory / variance
+    best = np.sum(weights * observed) / np.sum(weights * theory)
+    free = gaussian_log_ratio(observed, best * theory, variance)
+    assert pull(observed, theory, variance, 1.0, 1e8)[0] == pytest.approx(free, rel=1e-9)
