@@ -24,10 +24,14 @@ class Experiment(abc.ABC):
     ``nominal``'s names. Private names start with ``"<name>."``, shared ones are bare.
     """
 
-    # What to write on the axes of a picture: the bins, the counts, their unit.
+    # What to write on the axes of a picture: the bins, the data.
     axis_label = ""
     value_label = "events"
-    integer_data = True
+
+    @property
+    def title(self):
+        """Name for people, in matplotlib's notation."""
+        return self.name.upper()
 
     @property
     def n_bins(self):

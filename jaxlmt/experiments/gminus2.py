@@ -28,8 +28,8 @@ class GMinus2(Experiment):
     nuisances: dict
 
     axis_label = r"$\Delta a_\mu$"
-    value_label = r"$\Delta a_\mu$"
-    integer_data = False
+    value_label = ""
+    title = r"$(g-2)_\mu$"
 
     def rate(self, theta, parameters):
         del parameters

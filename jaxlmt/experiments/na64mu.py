@@ -43,7 +43,8 @@ class NA64Mu(Counting, Experiment):
     nominal: dict
     nuisances: dict
 
-    axis_label = r"$E_\mu^\prime$ [GeV]"
+    axis_label = r"$E_{\mu^\prime}$ [GeV]"
+    title = r"NA64$\mu$"
 
     def rate(self, theta, parameters):
         flux = jnp.exp(self._log_flux(theta.mass))

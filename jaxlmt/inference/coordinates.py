@@ -14,11 +14,11 @@ from numpy.polynomial.polynomial import polyfit, polyval
 from scipy.interpolate import CubicSpline
 from scipy.special import ndtri
 
-from .fit import covariance_from, minimise
+from .fit import STARTS, covariance_from, minimise
 from .ridge import KNOTS, REACH, from_columns
 from .target import potentials_and_gradients
 
-_NODES = 49  # conditional modes along the axis
+_NODES = STARTS  # conditional modes along the axis, as many as there are searches: one program
 _DEPTH = 25.0  # how far below the maximum of the log density the ridge is followed
 
 

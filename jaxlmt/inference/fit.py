@@ -13,7 +13,7 @@ from .target import as_likelihood, make_target, potentials_and_gradients
 # Step lengths tried at once along every direction: a parallel line search costs one batched evaluation and
 # compiles nothing that the rest does not need.
 STEPS = np.array([4.0, 1.0, 0.5, 0.25, 0.1, 0.02, 2e-3, 1e-4])
-SCREENED = 2048
+SCREENED, STARTS = 2048, 48  # draws from the prior, of which the best are searched from
 _MEMORY = optax.scale_by_lbfgs(memory_size=8)
 
 
@@ -56,7 +56,6 @@ def minimise(target, starts, *, max_iterations=200, tolerance=1e-6, frozen=None,
     memory = _start_memory(y)
     rows = np.arange(n)
     moving = np.isfinite(value)
-    iteration = 0
     for iteration in range(1, max_iterations + 1):
         direction, memory = _directions(gradient, memory, y)
         direction = np.array(direction)
@@ -137,6 +136,18 @@ class FitResult:
     covariance: np.ndarray
     optimum: Optimum
 
+    def to_dict(self):
+        """JSON-able numbers: parameters, covariance, terms and how the search ended."""
+        return {
+            "parameters": {n: _lookup(self.theta, n) for n in ("g_x", "mass", "eps_x")},
+            "nuisances": self.nuisances,
+            "minus_two_log_likelihood": self.minus_two_log_likelihood,
+            "terms": self.terms,
+            "covariance": {"names": list(self.names), "matrix": self.covariance.tolist()},
+            "starts": self.optimum.starts,
+            "converged": self.optimum.converged,
+        }
+
     def __str__(self):
         values = {**_flatten(self.theta, self.names), **self.nuisances}
         sigma = np.sqrt(np.diag(self.covariance))
@@ -168,7 +179,7 @@ def _physical(target, y, sign):
 _physical_slope = jax.jit(jax.jacfwd(lambda target, y, sign: _physical(target, y, sign)[0], argnums=1))
 
 
-def fit(joint, prior, *, key=None, starts=32, systematics="profiled"):
+def fit(joint, prior, *, key=None, starts=STARTS, systematics="profiled"):
     """Maximum of the joint likelihood on the prior's box, from many starts. Returns :class:`FitResult`.
 
     The prior's box and ties are used, never its density; nuisances are profiled: in closed form

@@ -1,11 +1,9 @@
 """The prior of a model: its pytree with distributions in place of the numbers that are free."""
 
 import dataclasses
-from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from ..distributions import (
     Distribution,
@@ -37,7 +35,9 @@ class Prior:
 
     def __init__(self, theta):
         if not dataclasses.is_dataclass(theta):
-            raise ValueError(f"theta must be a jaxlmt.HiddenPhoton of numbers and distributions; got {theta!r}")
+            raise ValueError(
+                f"theta must be a jaxlmt.HiddenPhoton of numbers and distributions; got {theta!r}"
+            )
         self.theta = jax.tree.map(_as_leaf, theta, is_leaf=_is_distribution)
         for name, leaf in self._named_leaves():
             if _is_distribution(leaf):
@@ -46,7 +46,9 @@ class Prior:
                 number(name, leaf)
         coupling = dict(self._named_leaves())["g_x"]
         if isinstance(coupling, TiedToCoupling | PerCoupling | SymmetricAsinh | SignedLogUniform):
-            raise ValueError(f"g_x must be a number or an independent prior of positive support; got {coupling!r}")
+            raise ValueError(
+                f"g_x must be a number or an independent prior of positive support; got {coupling!r}"
+            )
         for name, low_open in (("g_x", False), ("mass", True)):
             lowest = _lowest(dict(self._named_leaves())[name])
             if lowest < 0.0 or (low_open and lowest == 0.0):

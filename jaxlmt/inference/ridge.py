@@ -54,5 +54,3 @@ def identity(dimension, axis):
     columns = np.zeros((KNOTS.size, _columns(dimension)))
     columns[:, 0] = KNOTS
     return from_columns(columns, axis)
-
-

@@ -26,7 +26,7 @@ from ..experiments.base import generator
 from ..quadrature import map_chunks
 from ..validation import number
 from .coordinates import straighten
-from .fit import minimise, starting_points
+from .fit import STARTS, minimise, starting_points
 from .target import Target, make_target, potentials_and_gradients
 
 BLOCK = 100  # transitions a compiled block
@@ -127,7 +127,9 @@ class Sampler:
         keys = jax.random.split(key, self.chains)
         states = _start(self.target, z, potential, gradient, keys, self.warmup, self.target_accept)
         size = self.chains // self.groups
-        self.states = [jax.tree.map(lambda a, i=i: a[i : i + size], states) for i in range(0, self.chains, size)]
+        self.states = [
+            jax.tree.map(lambda a, i=i: a[i : i + size], states) for i in range(0, self.chains, size)
+        ]
 
     def advance(self, pool, program):
         """Run one block of every chain; on KeyboardInterrupt the block is dropped whole."""
@@ -169,7 +171,9 @@ def save_checkpoint(path, sampler):
     """Write everything that :func:`load_checkpoint` needs to go on, replacing ``path`` at once."""
     path = Path(path)
     leaves = jax.tree.leaves(sampler.states)
-    arrays = {f"state{i}": np.asarray(jax.random.key_data(v) if _is_key(v) else v) for i, v in enumerate(leaves)}
+    arrays = {
+        f"state{i}": np.asarray(jax.random.key_data(v) if _is_key(v) else v) for i, v in enumerate(leaves)
+    }
     z, stats = jax.tree.map(lambda *a: np.concatenate(a, axis=1), *sampler.blocks)
     arrays |= {"z": z, "spline": sampler.target.ridge.spline, "fingerprint": _fingerprint(sampler)}
     arrays |= {f"stat_{name}": value for name, value in stats.items()}
@@ -188,7 +192,9 @@ def load_checkpoint(path, sampler, key):
         sampler.start(z[:, -1], key)
         template, structure = jax.tree.flatten(sampler.states)
         leaves = [
-            jax.random.wrap_key_data(stored[f"state{i}"]) if _is_key(v) else jnp.asarray(stored[f"state{i}"], v.dtype)
+            jax.random.wrap_key_data(stored[f"state{i}"])
+            if _is_key(v)
+            else jnp.asarray(stored[f"state{i}"], v.dtype)
             for i, v in enumerate(template)
         ]
         sampler.states = jax.tree.unflatten(structure, leaves)
@@ -225,7 +231,7 @@ def run_chains(
         if resume:
             load_checkpoint(checkpoint, sampler, key_chain)
         else:
-            optimum = minimise(target, starting_points(target, key_search, 32))
+            optimum = minimise(target, starting_points(target, key_search, STARTS))
             target = sampler.target = straighten(target, optimum)
             start = jax.random.normal(key_start, (chains, target.dimension), jnp.float64)
             sampler.start(np.asarray(start), key_chain)
@@ -245,7 +251,9 @@ def _loop(sampler, pool, program, total, progress, checkpoint):
     from tqdm import tqdm
 
     saved = time.perf_counter()
-    with tqdm(total=total * BLOCK, initial=sampler.transitions, disable=not progress, unit="transition") as bar:
+    with tqdm(
+        total=total * BLOCK, initial=sampler.transitions, disable=not progress, unit="transition"
+    ) as bar:
         try:
             while len(sampler.blocks) < total:
                 sampler.advance(pool, program)
@@ -311,7 +319,7 @@ def sample(
     keeps the chains (.npz), written every few seconds and when interrupted; resume: go on from it; attrs:
     JSON-able dict kept with the result.
 
-    The chains start at the Laplace approximation of the optimum of 32 gradient searches, in coordinates
+    The chains start at the Laplace approximation of the optimum of 48 gradient searches, in coordinates
     that follow the ridge of the posterior (:mod:`jaxlmt.inference.coordinates`). An interruption (Ctrl-C)
     after warmup returns what is done, with the attribute ``complete`` False. The result has the groups
     posterior (free parameters, eps_x if tied, eps_over_g, sampled nuisances), sample_stats, log_likelihood

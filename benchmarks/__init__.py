@@ -1,0 +1,1 @@
+"""Measurements of speed, run by hand: ratios within one run, compile time apart."""
