@@ -26,7 +26,7 @@ def follow_ridge(target, optimum):
     """The :class:`Ridge` of ``target`` around ``optimum`` (both in coordinates without a map).
 
     Conditional modes and covariances are found at nodes along the axis, first over the whole box and then
-    over the part that matters. Where the map comes out not monotonic the axis keeps its own coordinate.
+    over the part that matters.
     """
     axis, d = target.ridge.axis, target.dimension
     low, high = -12.0, 12.0
@@ -35,7 +35,7 @@ def follow_ridge(target, optimum):
         start = np.repeat(optimum.y[None], _NODES, axis=0)
         start[:, axis] = nodes
         modes, potential = minimise(target, start, frozen=axis, max_iterations=60, every=True)
-        log_density = potential.min() - potential
+        log_density = np.maximum(potential.min() - potential, -2.0 * _DEPTH)
         kept = np.flatnonzero(log_density > -_DEPTH)
         first, last = max(kept[0] - 1, 0), min(kept[-1] + 1, _NODES - 1)
         if last - first > 0.7 * _NODES:
@@ -75,6 +75,8 @@ def _axis_map(nodes, log_marginal):
 
 def _smooth(z, table):
     """The columns of ``table`` at ``z`` as smooth functions of z, constant beyond |z| = 3."""
+    if table.shape[1] == 0:
+        return lambda points: np.zeros((len(points), 0))
     weight = np.sqrt(np.exp(-0.5 * z**2) + 1e-3) * (np.abs(z) < 4.5)
     used = weight > 0.0
     degree = min(5, max(1, int(used.sum()) - 2))
@@ -98,6 +100,8 @@ def _monotone(z_of_fine, fine):
 def _conditional_covariances(target, modes, others, *, step=1e-3):
     """(n, d-1, d-1) inverse Hessians of the other coordinates at every mode, by central differences."""
     n, d = modes.shape
+    if not others:
+        return np.zeros((n, 0, 0))
     offsets = step * np.eye(d)[others]
     points = modes[:, None, None] + np.stack([offsets, -offsets])
     _, gradients = potentials_and_gradients(target, points.reshape(-1, d))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.interpolate import CubicSpline
+from scipy.interpolate import CubicSpline, PchipInterpolator
 
 REACH = 6.0  # the map is tabulated for |z[axis]| <= REACH, and continued as a shift beyond
 KNOTS = np.linspace(-REACH, REACH, 49)
@@ -45,8 +45,17 @@ def _columns(d):
 
 
 def from_columns(columns, axis):
-    """The :class:`Ridge` through ``columns`` (49, m), given at KNOTS of the axis."""
-    return Ridge(CubicSpline(KNOTS, columns, axis=0).c, axis)
+    """The :class:`Ridge` through ``columns`` (49, m), given at KNOTS of the axis.
+
+    The first column must increase. It is a cubic spline like the others, with two continuous derivatives,
+    unless that would overshoot and turn back; then it is a monotone one, with one.
+    """
+    spline = CubicSpline(KNOTS, columns, axis=0)
+    fine = np.linspace(-REACH, REACH, 40 * KNOTS.size)
+    coefficients = spline.c.copy()
+    if np.any(spline.derivative()(fine)[:, 0] <= 0.05 * np.gradient(columns[:, 0], KNOTS).min()):
+        coefficients[..., 0] = PchipInterpolator(KNOTS, columns[:, 0]).c
+    return Ridge(coefficients, axis)
 
 
 def identity(dimension, axis):
