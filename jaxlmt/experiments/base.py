@@ -13,7 +13,8 @@ from ..quadrature import map_chunks
 from ..statistics import poisson_log_ratio
 from ..validation import check_theta, number, require_x64, to_float64, values
 
-CHUNK = 2048  # parameter points a chunk: intermediates stay in cache, memory in megabytes
+# Parameter points a chunk. On a CPU intermediates stay in cache; a GPU has to be filled. Both: megabytes.
+CPU_CHUNK, GPU_CHUNK = 2048, 65536
 
 
 class Experiment(abc.ABC):
@@ -134,7 +135,8 @@ def _predict(experiment, theta, parameters):
 def _evaluate(function, fixed, theta, parameters, batched):
     if not batched:
         return function(*fixed, theta, parameters)
-    return map_chunks(jax.vmap(lambda point: function(*fixed, *point)), (theta, parameters), CHUNK)
+    chunk = CPU_CHUNK if jax.default_backend() == "cpu" else GPU_CHUNK
+    return map_chunks(jax.vmap(lambda point: function(*fixed, *point)), (theta, parameters), chunk)
 
 
 def evaluate(function, fixed, theta, parameters):
