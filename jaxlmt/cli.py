@@ -37,13 +37,11 @@ def parser():
     run = commands.add_parser(
         "reconstruct",
         help="posterior of (g_x, M_A', eps_x) for a benchmark point",
-        description="Reconstruct (g_x, M_A', eps_x) of a true hidden photon from simulated and measured data.",
+        description="Reconstruct (g_x, M_A', eps_x) of a true A' from simulated and measured data.",
         epilog=EPILOG,
         formatter_class=formatter,
     )
-    run.add_argument(
-        "benchmark", nargs="?", metavar="BENCHMARK", help="BP1 ... BP4 (2104.03297, Table 1)"
-    )
+    run.add_argument("benchmark", nargs="?", metavar="BENCHMARK", help="BP1 ... BP4 (2104.03297, Table 1)")
     truth = run.add_argument_group("another truth, instead of a benchmark")
     truth.add_argument("--mass", type=float, metavar="MEV", help="mass of the true A' in MeV")
     truth.add_argument("--coupling", type=float, metavar="G", help="its coupling g_x")

@@ -5,13 +5,17 @@ log of the normalised density *in y*. Box priors are flat in a coordinate ``warp
 pictures and quality checks use. All are immutable pytrees with numeric leaves.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .pytrees import pytree
 from .validation import number
+
+
+_TINY = 1e-300
 
 
 class Distribution:
@@ -41,6 +45,7 @@ class Box(Distribution):
     def log_prob(self, value):
         """Log density in ``value``; -inf outside the box."""
         low, high = self.warped_bounds()
+        value = jnp.asarray(value, float)
         warped = self.warp(value)
         inside = (warped >= low) & (warped <= high)
         slope = jax.grad(lambda v: jnp.sum(self.warp(v)))(jnp.where(inside, value, self.unwarp(low)))
@@ -52,8 +57,7 @@ class Box(Distribution):
         return tuple(sorted(float(self.unwarp(edge)) for edge in self.warped_bounds()))
 
 
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True, eq=False)
+@pytree
 class Uniform(Box):
     """Flat in the value, on [low, high]."""
 
@@ -74,8 +78,7 @@ class Uniform(Box):
         return "linear"
 
 
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True, eq=False)
+@pytree
 class LogUniform(Box):
     """Flat in ln|value|, on [low, high] for ``sign=1``, on [-high, -low] for ``sign=-1``; 0 < low < high."""
 
@@ -84,7 +87,7 @@ class LogUniform(Box):
     sign: int = field(default=1, metadata={"static": True})
 
     def warp(self, value):
-        return jnp.log(self.sign * value)
+        return jnp.log(jnp.maximum(self.sign * value, _TINY))  # the wrong sign lies below the box
 
     def unwarp(self, warped):
         return self.sign * jnp.exp(warped)
@@ -97,8 +100,7 @@ class LogUniform(Box):
         return "log"
 
 
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True, eq=False)
+@pytree
 class SymmetricAsinh(Box):
     """Flat in asinh(value/scale), on [-bound, bound]: logarithmic in size, linear through zero.
 
@@ -123,8 +125,7 @@ class SymmetricAsinh(Box):
         return f"asinh:{float(self.scale):.17g}"
 
 
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True, eq=False)
+@pytree
 class SignedLogUniform(Box):
     """Flat in ln|value| on [low, high], both signs equally probable.
 
@@ -156,8 +157,7 @@ class SignedLogUniform(Box):
         return "log"
 
 
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True, eq=False)
+@pytree
 class Normal(Distribution):
     """Gaussian with ``mean`` and standard deviation ``std`` > 0."""
 
@@ -185,16 +185,14 @@ class Normal(Distribution):
         return "linear"
 
 
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True, eq=False)
+@pytree
 class TiedToCoupling(Distribution):
     """Not free: the value is ``ratio`` times g_x, such as eps_x = -g_x/70."""
 
     ratio: float
 
 
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True, eq=False)
+@pytree
 class PerCoupling(Distribution):
     """The value divided by g_x follows ``ratio``, a box prior: for instance a prior on eps_x/g_x."""
 

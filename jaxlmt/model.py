@@ -5,7 +5,7 @@ L = -(g_x j_x - e eps_x j_em) A', so that the mixing induced by Lmu-Ltau charges
 eps_x = -g_x/70. All functions take ``theta`` first and broadcast over array-valued leaves.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import log, pi
 
 import jax
@@ -13,11 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from .constants import ELECTRIC_CHARGE, HBARC_MEV_CM, MASS_ELECTRON, MASS_MUON, MASS_TAU
+from .pytrees import pytree
 from .validation import check_theta, choose, to_float64
 
 
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True, eq=False)
+@pytree
 class LeptonCharges:
     """U(1)_X charges of the three lepton generations; numbers, so that they can be fitted."""
 
@@ -32,8 +32,7 @@ LMU = LeptonCharges(0.0, 1.0, 0.0)
 MODELS = {"lmu-ltau": LMU_LTAU, "lmu": LMU}
 
 
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True, eq=False)
+@pytree
 class HiddenPhoton:
     """Parameters of the hidden photon A', an immutable pytree.
 
@@ -76,9 +75,9 @@ def lmu_mixing_ratio(new_physics_mass):
 
 
 def batch(theta):
-    """Broadcast the leaves of ``theta`` to one common shape, as ``jax.vmap`` wants them."""
+    """Broadcast the leaves of ``theta`` to floating-point arrays of one shape, as ``jax.vmap`` wants them."""
     leaves, structure = jax.tree.flatten(theta)
-    return jax.tree.unflatten(structure, jnp.broadcast_arrays(*map(jnp.asarray, leaves)))
+    return jax.tree.unflatten(structure, jnp.broadcast_arrays(*(jnp.asarray(leaf, float) for leaf in leaves)))
 
 
 def pair_width(coupling, mass, fermion_mass):

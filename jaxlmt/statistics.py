@@ -9,7 +9,7 @@ import jax.numpy as jnp
 def poisson_log_ratio(counts, mean):
     """Sum over bins of ln Poisson(n | mu) - ln Poisson(n | n); shapes (bins,), (bins,) -> ().
 
-    -n (r - ln(1 + r)) with r = (mu - n)/n keeps its digits at the optimum, and is -mu for n = 0.
+    -n (r - ln(1 + r)) with r = (mu - n)/n keeps its digits at the optimum; it is -mu for n = 0.
     A bin with n > 0 and mu = 0 gives -inf (gradient 0). Real-valued (Asimov) counts are allowed.
     """
     seen = counts > 0.0
@@ -17,7 +17,9 @@ def poisson_log_ratio(counts, mean):
     safe_counts = jnp.where(seen, counts, 1.0)
     safe_mean = jnp.where(possible, mean, 1.0)
     excess = (safe_mean - safe_counts) / safe_counts
-    terms = -safe_counts * (excess - jnp.log1p(excess))
+    near = jnp.abs(excess) < 0.5
+    far_log = jnp.log(jnp.where(near, 1.0, safe_mean / safe_counts))  # log1p has no digits near -1
+    terms = -safe_counts * (excess - jnp.where(near, jnp.log1p(jnp.where(near, excess, 0.0)), far_log))
     terms = jnp.where(seen, jnp.where(possible, terms, -jnp.inf), -mean)
     return jnp.sum(terms)
 

@@ -2,13 +2,13 @@
 
 import abc
 import functools
-from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ..distributions import Distribution, Normal, check_distribution
+from ..pytrees import pytree
 from ..quadrature import map_chunks
 from ..statistics import poisson_log_ratio
 from ..validation import check_theta, number, require_x64, to_float64, values
@@ -101,8 +101,7 @@ class Experiment(abc.ABC):
         return Observation(self, self.draw(generator(key), np.asarray(mean)))
 
 
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True, eq=False)
+@pytree
 class Observation:
     """An experiment and its data: ``counts`` (n_bins,), background included."""
 

@@ -2,20 +2,19 @@
 
 import functools
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib import resources
 
-import jax
 import numpy as np
 
 from ..processes.gminus2 import magnetic_moment
+from ..pytrees import pytree
 from ..statistics import gaussian_log_ratio
 from ..validation import choose, values
 from .base import Experiment, Observation, frozen, start_fold
 
 
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True, eq=False)
+@pytree
 class GMinus2(Experiment):
     """Delta a_mu = measured +- sigma; :meth:`observe` without an argument takes the measured value."""
 

@@ -1,7 +1,7 @@
 """NA64mu: missing energy of muons on a lead target (2104.03297, section 3)."""
 
 import functools
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +10,7 @@ import numpy as np
 from ..constants import AVOGADRO
 from ..model import inverse_decay_length, widths
 from ..processes.bremsstrahlung import FLUX_INTEGRALS, KERNELS, cross_section_from_flux
+from ..pytrees import pytree
 from ..quadrature import chebyshev_nodes, panels
 from ..validation import choose, edges, number, values
 from .base import Counting, Experiment, frozen, nuisance, start_fold
@@ -20,8 +21,7 @@ _X_NODES = 8  # a bin
 _INTERVALS, _ORDER = 96, 10  # of the table in ln M: 1e-11 in the cross section, 1e-9 in its slope
 
 
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True, eq=False)
+@pytree
 class NA64Mu(Counting, Experiment):
     """Counts per bin of outgoing muon energy E' = E0 (1 - x).
 

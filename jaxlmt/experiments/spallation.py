@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +13,7 @@ from ..detection.argon import EFFICIENCIES
 from ..distributions import Normal
 from ..nuclei import ARGON_40, Isotope
 from ..processes.cevns import KINEMATICS, coherent_prefactor, mediator_strength, weak_charge
+from ..pytrees import pytree
 from ..quadrature import chebyshev_nodes, lagrange_projection, panels
 from ..sources import spallation as source
 from ..statistics import normalisation_pull, poisson_log_ratio
@@ -29,8 +30,7 @@ _FOLD_NODES = 32  # Chebyshev nodes in ln E_R, on which 1/(2 M_N E_R + M^2) is e
 _PANEL_NODES = 24
 
 
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True, eq=False)
+@pytree
 class Spallation(Experiment):
     """Counts per bin of recoil energy, folded to sum_j W_aj (Q/2 + kappa_a(E_j))^2.
 

@@ -56,7 +56,9 @@ def minimise(target, starts, *, max_iterations=200, tolerance=1e-6, frozen=None,
     memory = _start_memory(y)
     rows = np.arange(n)
     moving = np.isfinite(value)
-    for iteration in range(1, max_iterations + 1):
+    iterations = 0
+    while moving.any() and iterations < max_iterations:
+        iterations += 1
         direction, memory = _directions(gradient, memory, y)
         direction = np.array(direction)
         uphill = np.einsum("nd,nd->n", direction, gradient) >= 0.0
@@ -76,8 +78,6 @@ def minimise(target, starts, *, max_iterations=200, tolerance=1e-6, frozen=None,
         value = np.where(better, values[rows, best], value)
         settled = np.linalg.norm(gradient, axis=1) < tolerance
         moving = (gain > 1e-12 * (1.0 + np.abs(value))) & ~settled
-        if not moving.any():
-            break
     if every:
         return y, value
     leader = int(np.argmin(value))
@@ -85,7 +85,7 @@ def minimise(target, starts, *, max_iterations=200, tolerance=1e-6, frozen=None,
         y=y[leader],
         potential=float(value[leader]),
         gradient_norm=float(np.linalg.norm(gradient[leader])),
-        iterations=iteration,
+        iterations=iterations,
         starts=n,
         converged=float(np.mean(value < value[leader] + 1e-3)),
     )

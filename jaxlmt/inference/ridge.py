@@ -1,18 +1,18 @@
 """A triangular map of R^d whose pieces are cubic splines in one coordinate, with its exact Jacobian."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.interpolate import CubicSpline, PchipInterpolator
+
+from ..pytrees import pytree
 
 REACH = 6.0  # the map is tabulated for |z[axis]| <= REACH, and continued as a shift beyond
 KNOTS = np.linspace(-REACH, REACH, 49)
 
 
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True, eq=False)
+@pytree
 class Ridge:
     """The map z -> y. spline: (4, 48, m) cubic coefficients in z[axis], in falling powers, of the columns
     [y_axis, centre (d-1), log scale (d-1), lower triangle ((d-1)(d-2)/2)]; axis: index, static."""

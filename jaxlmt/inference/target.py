@@ -4,7 +4,7 @@ Coordinates: z (d,) -> y = ridge(z) -> (theta, nuisances). y are the unconstrain
 nuisances, one each; the ridge is the identity until :mod:`.coordinates` has found a better one.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,7 @@ import numpy as np
 
 from ..distributions import Normal
 from ..likelihood import Joint, analytic_terms, fixed_terms
+from ..pytrees import pytree
 from ..validation import choose, to_float64
 from .priors import Prior
 from .ridge import Ridge, identity
@@ -19,8 +20,7 @@ from .ridge import Ridge, identity
 GRADIENT_CHUNK = 128  # points a chunk: what stays in cache
 
 
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True, eq=False)
+@pytree
 class Target:
     """Log-likelihood, prior and coordinates of one inference problem: a pytree, passed to every program.
 
