@@ -34,11 +34,12 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.2f} before the first run")
-        cold = [reconstruct(root / f"cache{i}", root / f"cold{i}", options.point) for i in range(options.runs)]
-        warm = [reconstruct(root / "cache0", root / f"warm{i}", options.point) for i in range(options.runs)]
-        for label, runs in (("cold", cold), ("warm", warm)):
-            seconds = [run[0] for run in runs]
-            ess = min(row["ess_bulk"] for run in runs for row in run[1]["summary"]["variables"].values())
+        runs, point = range(options.runs), options.point
+        cold = [reconstruct(root / f"cache{i}", root / f"cold{i}", point) for i in runs]
+        warm = [reconstruct(root / "cache0", root / f"warm{i}", point) for i in runs]
+        for label, measured in (("cold", cold), ("warm", warm)):
+            seconds = [run[0] for run in measured]
+            ess = min(row["ess_bulk"] for run in measured for row in run[1]["summary"]["variables"].values())
             listed = ", ".join(f"{s:.1f}" for s in seconds)
             print(f"{label}: median {statistics.median(seconds):.1f} s ({listed}); smallest ESS {ess:.0f}")
         print("a cold run's sampler:", cold[0][1]["run"]["seconds"])

@@ -61,7 +61,7 @@ def main():
         stages = lmt.results.attributes(posterior)["seconds"]
         print(
             f"{attempt} sample of {options.chains} chains: {seconds:.1f} s {stages}; smallest ESS "
-            f"{quality.smallest_ess:.0f}, {quality.smallest_ess / stages['sample']:.0f} per second of sampling"
+            f"{quality.smallest_ess:.0f}, {quality.smallest_ess / stages['sample']:.0f} a second of sampling"
         )
 
 

@@ -14,7 +14,6 @@ import numpy as np
 from .pytrees import pytree
 from .validation import number
 
-
 _TINY = 1e-300
 
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .experiments.base import Experiment, Observation, evaluate
-from .validation import check_theta, choose, require_x64, to_float64
+from .validation import check_theta, choose, parameters, require_x64, to_float64
 
 SYSTEMATICS = ("fixed", "profiled", "marginal")
 
@@ -86,7 +86,7 @@ class Joint:
         for name in nuisances:
             if name not in nominal:
                 choose("nuisance", name, sorted(nominal))
-        return to_float64({**nominal, **nuisances})
+        return to_float64({**nominal, **parameters(nuisances)})
 
     def log_likelihood(self, theta, nuisances=None, *, systematics="fixed"):
         """ln L(theta, nuisances) - ln L(perfect description), constraints of nuisances excluded.

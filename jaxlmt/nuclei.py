@@ -44,7 +44,7 @@ def helm_form_factor(recoil_energy_keV, isotope):
     q2 = 2.0 * isotope.mass * recoil_energy_keV * 1e-3 / HBARC_MEV_FM**2  # fm^-2
     y2 = q2 * radius2
     small = y2 < 0.25
-    series = 1.0 - y2 / 10.0 + y2**2 / 280.0 - y2**3 / 15120.0 + y2**4 / 1330560.0
+    series = 1.0 - y2 / 10.0 + y2**2 / 280.0 - y2**3 / 15120.0 + y2**4 / 1330560.0 - y2**5 / 172972800.0
     y = jnp.sqrt(jnp.where(small, 0.25, y2))
     bessel = 3.0 * (jnp.sin(y) - y * jnp.cos(y)) / y**3
     return jnp.where(small, series, bessel) * jnp.exp(-0.5 * q2 * skin**2)

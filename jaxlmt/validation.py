@@ -71,6 +71,14 @@ def values(argument, value, *, shape=None, low=-np.inf, low_open=False):
     return array
 
 
+def parameters(values_by_name):
+    """Nuisance parameters as float64; ValueError that names one with a concrete value that is not finite."""
+    for name, value in values_by_name.items():
+        if not is_traced(value):
+            values(f"nuisance {name}", value)
+    return to_float64(values_by_name)
+
+
 def edges(argument, value, *, low=0.0):
     """Bin edges as a strictly increasing float64 array of at least two entries > low."""
     array = values(argument, value, low=low, low_open=True)

@@ -3,7 +3,6 @@
 import math
 
 import jax
-import jax.numpy as jnp
 import mpmath
 import numpy as np
 import pytest
@@ -16,9 +15,13 @@ from tests.validation import independent
 
 EPS = np.finfo(float).eps
 
-ratio = jax.jit(poisson_log_ratio)
 ratio_and_slope = jax.jit(jax.value_and_grad(poisson_log_ratio, argnums=1))
-pull = jax.jit(normalisation_pull)
+_pull = jax.jit(normalisation_pull)
+
+
+def pull(*arguments):
+    """(profile, volume) as floats."""
+    return tuple(map(float, _pull(*arguments)))
 
 
 def one(n, mu):
@@ -37,8 +40,8 @@ def test_poisson_is_scipys(mean):
     for count, value in zip(n, expected, strict=True):
         # scipy's own terms are of the size n ln n, and so is its rounding
         assert one(count, mean)[0] == pytest.approx(value, rel=1e-12, abs=1e-14 * (1.0 + count) * 20.0)
-    together = ratio(n, np.full(n.size, mean))
-    assert together == pytest.approx(expected.sum(), rel=1e-12, abs=1e-12 * (1.0 + n.max()))
+    together, _ = ratio_and_slope(n, np.full(n.size, mean))
+    assert float(together) == pytest.approx(expected.sum(), rel=1e-12, abs=1e-12 * (1.0 + n.max()))
 
 
 def test_poisson_edges():
@@ -65,14 +68,14 @@ def test_poisson_keeps_its_digits_near_the_optimum(n, residual):
     assert slope == pytest.approx((n - mu) / mu, rel=8.0 * EPS, abs=4.0 * EPS)
 
 
-@pytest.mark.parametrize("n", [1e-3, 1.0, 7.0, 1e6])
 @pytest.mark.parametrize("share", [1e-2, 1e-5, 1e-8, 1e-12, 1e-15, 1e-17, 1e-30, 1e-100, 1e-280])
-def test_poisson_far_below_the_data(n, share):
+def test_poisson_far_below_the_data(share):
     """mu << n is unlikely, not impossible: n ln(mu/n) + n - mu, as a weak coupling gives."""
-    mu = n * share
-    value, slope = one(n, mu)
-    assert value == pytest.approx(independent.poisson_log_ratio(n, mu), rel=1e-12)
-    assert slope == pytest.approx(n / mu - 1.0, rel=1e-12)
+    for n in (1e-3, 1.0, 7.0, 1e6):
+        mu = n * share
+        value, slope = one(n, mu)
+        assert value == pytest.approx(independent.poisson_log_ratio(n, mu), rel=1e-12)
+        assert slope == pytest.approx(n / mu - 1.0, rel=1e-12)
 
 
 @given(
@@ -95,10 +98,11 @@ def test_poisson_gradient_with_many_bins():
     counts, mean = rng.poisson(4.0, 30).astype(float), rng.uniform(0.1, 9.0, 30)
     _, slope = ratio_and_slope(counts, mean)
     np.testing.assert_allclose(slope, counts / mean - 1.0, rtol=1e-13, atol=1e-14)
-    hessian = jax.hessian(poisson_log_ratio, argnums=1)(counts, mean)
+    hessian = jax.jit(jax.hessian(poisson_log_ratio, argnums=1))(counts, mean)
     np.testing.assert_allclose(hessian, np.diag(-counts / mean**2), rtol=1e-12, atol=1e-14)
-    in_counts = jax.grad(poisson_log_ratio)(np.where(counts > 0, counts, 1.0), mean)
-    np.testing.assert_allclose(in_counts, np.log(mean / np.where(counts > 0, counts, 1.0)), rtol=1e-12, atol=1e-14)
+    counts = np.maximum(counts, 1.0)
+    in_counts = jax.jit(jax.grad(poisson_log_ratio))(counts, mean)
+    np.testing.assert_allclose(in_counts, np.log(mean / counts), rtol=1e-12, atol=1e-14)
 
 
 # ------------------------------------------------------------------------------------------------ Gaussian
@@ -192,22 +196,24 @@ def test_pull_gradients():
     observed, theory, background, sigma = bins(5, 4)
     variance = observed + background
     _, a = independent.chi2_eq34_minimum(observed, theory, background, sigma)
-    slope = jax.grad(lambda t: normalisation_pull(observed, t, variance, 1.0, sigma)[0])(jnp.asarray(theory))
+    profile_slope, volume_slope = jax.jit(jax.jacrev(normalisation_pull, argnums=1))(
+        observed, theory, variance, 1.0, sigma
+    )
     expected = (observed - (1.0 + a) * theory) / variance * (1.0 + a)
-    np.testing.assert_allclose(slope, expected, rtol=1e-9, atol=1e-12 * np.abs(expected).max())
-    slope = jax.grad(lambda t: normalisation_pull(observed, t, variance, 1.0, sigma)[1])(jnp.asarray(theory))
+    np.testing.assert_allclose(profile_slope, expected, rtol=1e-9, atol=1e-12 * np.abs(expected).max())
     curvature = np.sum(theory**2 / variance)
-    np.testing.assert_allclose(slope, -theory / variance * sigma**2 / (1.0 + sigma**2 * curvature), rtol=1e-12)
+    expected = -theory / variance * sigma**2 / (1.0 + sigma**2 * curvature)
+    np.testing.assert_allclose(volume_slope, expected, rtol=1e-12)
 
 
 def test_small_and_large_constraints():
     """sigma -> 0 is the fixed normalisation; sigma -> infinity fits it freely."""
     observed, theory, background, _ = bins(7, 6)
     variance = observed + background
-    fixed = gaussian_log_ratio(observed, theory, variance)
+    fixed = float(gaussian_log_ratio(observed, theory, variance))
     profile, volume = pull(observed, theory, variance, 1.0, 1e-12)
     assert profile == pytest.approx(fixed, rel=1e-9) and abs(volume) < 1e-9
     weights = theory / variance
     best = np.sum(weights * observed) / np.sum(weights * theory)
-    free = gaussian_log_ratio(observed, best * theory, variance)
+    free = float(gaussian_log_ratio(observed, best * theory, variance))
     assert pull(observed, theory, variance, 1.0, 1e8)[0] == pytest.approx(free, rel=1e-9)

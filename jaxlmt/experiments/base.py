@@ -11,7 +11,7 @@ from ..distributions import Distribution, Normal, check_distribution
 from ..pytrees import pytree
 from ..quadrature import map_chunks
 from ..statistics import poisson_log_ratio
-from ..validation import check_theta, number, require_x64, to_float64, values
+from ..validation import check_theta, number, parameters, require_x64, to_float64, values
 
 # Parameter points a chunk. On a CPU intermediates stay in cache; a GPU has to be filled. Both: megabytes.
 CPU_CHUNK, GPU_CHUNK = 2048, 65536
@@ -75,7 +75,7 @@ class Experiment(abc.ABC):
         if unknown:
             allowed = ", ".join(map(repr, sorted(self.nominal))) or "none"
             raise ValueError(f"nuisances of {self.name} must be among {allowed}; got {unknown[0]!r}")
-        return to_float64({**self.nominal, **nuisances})
+        return to_float64({**self.nominal, **parameters(nuisances)})
 
     def expected(self, theta, nuisances=None):
         """Expected signal counts, shape (..., n_bins).

@@ -17,7 +17,6 @@ from .base import Counting, Experiment, frozen, nuisance, start_fold
 
 MASS_RANGE = (0.05, 2e4)  # MeV, of the folded table; documented range: 0.1 MeV to 10 GeV
 
-_X_NODES = 8  # a bin
 _INTERVALS, _ORDER = 96, 10  # of the table in ln M: 1e-11 in the cross section, 1e-9 in its slope
 
 
@@ -26,8 +25,8 @@ class NA64Mu(Counting, Experiment):
     """Counts per bin of outgoing muon energy E' = E0 (1 - x).
 
     The flux integral J(x, M) of the cross section is tabulated: ln J(x_i, M) at the Gauss nodes x_i is a
-    polynomial in ln M on each of 96 intervals, table (96, 10, n_bins, 8) in rising powers.
-    x, weight: (n_bins, 8) nodes, and weights times luminosity. Outside MASS_RANGE J keeps its value at the
+    polynomial in ln M on each of 96 intervals, table (96, 10, n_bins, n_x) in rising powers.
+    x, weight: (n_bins, n_x) nodes, and weights times luminosity. Outside MASS_RANGE J keeps its value at the
     edge: exact to 1e-6 below it for ``"ww"``, and beyond the validity of the kernels above it.
     """
 
@@ -57,7 +56,7 @@ class NA64Mu(Counting, Experiment):
         low, high = np.log(MASS_RANGE)
         position = jnp.clip((jnp.log(mass) - low) / (high - low), 0.0, 1.0) * _INTERVALS
         interval = jnp.clip(position.astype(int), 0, _INTERVALS - 1)
-        local = 2.0 * (position - interval) - 1.0
+        local = 2.0 * (position - interval.astype(position.dtype)) - 1.0
         coefficients = jax.lax.dynamic_index_in_dim(self.table, interval, keepdims=False)
         result = coefficients[-1]
         for power in range(_ORDER - 2, -1, -1):  # Horner, unrolled at trace time
@@ -65,7 +64,7 @@ class NA64Mu(Counting, Experiment):
         return result
 
     def _escape(self, theta):
-        """Probability that the A' leaves no visible energy, eq 27: (n_bins, 8)."""
+        """Probability that the A' leaves no visible energy, eq 27: (n_bins, n_x)."""
         invisible, visible = widths(theta)
         total = invisible + visible
         decays = total > 0.0
@@ -76,7 +75,8 @@ class NA64Mu(Counting, Experiment):
 
 @functools.partial(jax.jit, static_argnames="kernel")
 def _log_flux(x, mass, beam_energy, z, a, kernel):
-    return jnp.log(FLUX_INTEGRALS[kernel](x[:, None], mass, beam_energy, z, a))
+    flux = FLUX_INTEGRALS[kernel](x[:, None], mass[None], beam_energy, z, a)
+    return jnp.log(jnp.maximum(flux, 1e-300))  # zero where t_min exceeds t_max
 
 
 def _tabulate(x, beam_energy, z, a, kernel):
@@ -87,6 +87,19 @@ def _tabulate(x, beam_energy, z, a, kernel):
     values = np.asarray(_log_flux(x, np.exp(log_mass.ravel()), beam_energy, z, a, kernel))
     values = values.reshape(x.size, _INTERVALS, _ORDER)
     return np.einsum("kl,xil->ikx", np.linalg.inv(np.vander(local, increasing=True)), values)
+
+
+def _nodes_per_bin(shares, beam_energy):
+    """Gauss nodes for 1e-12 in every bin between ``shares`` of the beam energy.
+
+    d sigma/dx is singular at E' = 0 and, for the heaviest A' of 10 GeV, at E' = E0 - M; n nodes leave an
+    error of rho^(-2n) on the Bernstein ellipse rho through the nearer one.
+    """
+    centre, half = 0.5 * (shares[1:] + shares[:-1]), 0.5 * np.diff(shares)
+    highest = 1.0 - min(1e4 / beam_energy, 0.5 * (1.0 - shares[-1]))
+    ratio = np.min(np.minimum(centre, highest - centre) / half)
+    rho = ratio + np.sqrt(max(ratio**2 - 1.0, 1e-3))
+    return int(np.ceil(-np.log(1e-12) / (2.0 * np.log(rho))))
 
 
 @functools.cache
@@ -110,7 +123,8 @@ def _na64mu(bin_edges, fields):
             f"bin_edges_GeV must end below the beam energy, {f['beam_energy_GeV']} GeV; got {bin_edges[-1]:g}"
         )
     background = np.broadcast_to(f["background"], (len(bin_edges) - 1,))
-    energy, width = panels(bin_edges * 1e3 / beam_energy, _X_NODES)
+    shares = bin_edges * 1e3 / beam_energy
+    energy, width = panels(shares, _nodes_per_bin(shares, beam_energy))
     x = 1.0 - energy
     table = _tabulate(x.ravel(), beam_energy, z, a, kernel)
     norm, prior = nuisance("na64mu.signal_norm", f["signal_norm"], low=0.0)

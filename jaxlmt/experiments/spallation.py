@@ -26,7 +26,6 @@ PRESETS = {
     "paper": {"sin2_theta_w": 0.23122, "kinematics": "paper"},
 }
 
-_FOLD_NODES = 32  # Chebyshev nodes in ln E_R, on which 1/(2 M_N E_R + M^2) is exact to 1e-10
 _PANEL_NODES = 24
 
 
@@ -100,6 +99,17 @@ def _recoil_spectra(recoil_energy_keV, isotope, efficiency, kinematics):
     return moments * (common * EFFICIENCIES[efficiency](recoil_energy_keV))[None]
 
 
+def _fold_nodes(log_range):
+    """Chebyshev nodes in ln E_R for which the square of 1/(2 M_N E_R + M^2) is exact, whatever M.
+
+    Its poles lie at a distance of pi from the axis, so that the error falls as rho^(-n); the surplus of
+    digits is for bins in which Z and A' cancel, and for slopes.
+    """
+    distance = 2.0 * np.pi / log_range
+    rho = distance + np.sqrt(1.0 + distance**2)
+    return int(np.ceil(-np.log(1e-17) / np.log(rho))) + 2
+
+
 def _fold(bin_edges, isotope, efficiency, kinematics):
     """(response per target and unit fluence, nodes [keV]); integrated over panels split at every kink."""
     low, high = bin_edges[0], bin_edges[-1]
@@ -109,11 +119,11 @@ def _fold(bin_edges, isotope, efficiency, kinematics):
     energy, weight = panels(breaks, _PANEL_NODES)
     which_bin = np.searchsorted(bin_edges, energy.mean(axis=1)) - 1
     spectra = np.asarray(_recoil_spectra(energy.ravel(), isotope, efficiency, kinematics))
-    nodes = chebyshev_nodes(np.log(low), np.log(high), _FOLD_NODES)
+    nodes = chebyshev_nodes(np.log(low), np.log(high), _fold_nodes(np.log(high / low)))
     projection = lagrange_projection(np.log(energy.ravel()), nodes)
-    response = np.zeros((2, len(bin_edges) - 1, _FOLD_NODES))
+    response = np.zeros((2, len(bin_edges) - 1, nodes.size))
     weighted = (spectra * weight.ravel()).reshape(2, *energy.shape)
-    projection = projection.reshape(*energy.shape, _FOLD_NODES)
+    projection = projection.reshape(*energy.shape, nodes.size)
     for panel, index in enumerate(which_bin):
         response[:, index] += weighted[:, panel] @ projection[panel]
     return response, np.exp(nodes)

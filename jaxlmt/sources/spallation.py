@@ -29,12 +29,12 @@ def flux_moments(recoil_energy_keV, target_mass, kinematics):
     """int dE_nu phi_alpha(E_nu) K(E_R, E_nu) for alpha = e, mu, per decay; shape (2, n).
 
     recoil_energy_keV: shape (n,); K is :func:`jaxlmt.processes.cevns.kinematic_bracket`. Muon
-    neutrinos and antineutrinos are summed. The integrands are cubics in E_nu, so that three Gauss nodes
+    neutrinos and antineutrinos are summed. The integrands are cubics in E_nu, so that two Gauss nodes
     are exact.
     """
     recoil = 1e-3 * recoil_energy_keV
     start = jnp.minimum(minimum_neutrino_energy(recoil, target_mass, kinematics), MICHEL_ENDPOINT)
-    nodes, weights = (trailing(part, start) for part in unit_gauss(3))
+    nodes, weights = (trailing(part, start) for part in unit_gauss(2))
     width = (MICHEL_ENDPOINT - start)[:, None]
     energy = start[:, None] + width * nodes
     bracket = weights * width * kinematic_bracket(recoil[:, None], energy, target_mass, kinematics)

@@ -11,6 +11,8 @@ import math
 import time
 
 import mpmath
+import numpy as np
+from numpy.polynomial.chebyshev import chebder, chebinterpolate, chebval
 from scipy.integrate import quad
 from scipy.optimize import brentq
 
@@ -18,8 +20,8 @@ from scipy.optimize import brentq
 ALPHA = 1 / 137.035999
 E_CHARGE = math.sqrt(4 * math.pi * ALPHA)
 G_F = 1.1663787e-11  # MeV^-2
-HBAR_C_CM = 197.3269804e-13  # MeV cm
-HBAR_C_FM = 197.3269804  # MeV fm
+HBAR_C_CM = 197.3269804593025e-13  # MeV cm
+HBAR_C_FM = 197.3269804593025  # MeV fm
 MEV2_CM2 = HBAR_C_CM**2  # (hbar c)^2 in MeV^2 cm^2
 M_E = 0.51099895069
 M_MU = 105.6583755
@@ -29,7 +31,7 @@ M_P = 938.27208943
 MU_P = 2.79  # proton magnetic moment as in Bjorken et al., 0906.0580
 N_A = 6.02214076e23
 U_MASS = 931.49410372
-AR40_ATOMIC_U = 39.9623831238
+AR40_ATOMIC_U = 39.96238312204
 AR40_NUCLEAR = AR40_ATOMIC_U * U_MASS - 18 * M_E  # electron binding ignored
 LEPTON_MASSES = (M_E, M_MU, M_TAU)
 
@@ -499,6 +501,17 @@ def poisson_log_ratio(n, mu):
     with mpmath.workdps(50):
         n, mu = mpmath.mpf(n), mpmath.mpf(mu)
         return float(n * mpmath.log(mu / n) + n - mu)
+
+
+# ---------------------------------------------------------------------------------- slopes
+def log_slope(function, arguments, index, width):
+    """x df/dx in x = arguments[index], from a Chebyshev fit of degree 10 over x exp(-width ... width)."""
+
+    def along(points):
+        head, x, tail = arguments[:index], arguments[index], arguments[index + 1 :]
+        return np.array([function(*head, x * math.exp(width * point), *tail) for point in points])
+
+    return chebval(0.0, chebder(chebinterpolate(along, 10))) / width
 
 
 # ------------------------------------------------------------------------------ self-check

@@ -1,0 +1,450 @@
+"""The command line: what it leaves, what it says, how it fails, and how it goes on after Ctrl-C."""
+
+import importlib.metadata
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tomllib
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+import jaxlmt as lmt
+from jaxlmt import cli, results
+from jaxlmt.config import EXPERIMENTS, MIXING_PRIORS, SMALLEST_RATIO
+from jaxlmt.inference.priors import COUPLING_BOX, MASS_BOX, MIXING_BOUND, MIXING_SCALE
+from jaxlmt.inference.sample import BLOCK, Sampler
+from jaxlmt.reconstruction import Reconstruction
+
+FILES = {"settings.toml", "posterior.nc", "summary.json", "corner.png", "spectra.png"}
+# One experiment, whose program compiles in seconds, and few draws.
+QUICK = ("--experiments", "gminus2", "--draws", "200", "--warmup", "100", "--no-cache", "--quiet")
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    """Every test runs in an empty folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def reconstruct(*arguments):
+    return cli.main(["reconstruct", *map(str, arguments)])
+
+
+def names(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+def posterior(folder):
+    return results.draws(results.load(folder / "posterior.nc"))
+
+
+def strict_json(path):
+    def refuse(constant):
+        raise AssertionError(f"{path} holds {constant}, which is not JSON")
+
+    return json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
+
+
+def assert_not_blank(path):
+    pixels = matplotlib.image.imread(path)[..., :3]
+    assert min(pixels.shape[:2]) > 300
+    assert pixels.mean(axis=-1).std() > 0.03, path
+    for quarter in np.array_split(pixels, 2, axis=0):  # and neither half of it is
+        assert quarter.std() > 0.01, path
+
+
+def assert_one_line(error, *words):
+    assert error.startswith("jaxlmt: ") and error.endswith("\n") and error.count("\n") == 1, error
+    assert "Traceback" not in error
+    for word in words:
+        assert word in error
+
+
+# --- the main job ---------------------------------------------------------------------------------
+
+
+def test_benchmark_1_leaves_its_files(here, capsys):
+    assert reconstruct("BP1", "--draws", "200", "--no-cache") == 0
+    folder = here / "runs" / "BP1"
+    assert names(here) == {"runs"} and names(folder) == FILES
+    output = capsys.readouterr()
+    assert output.err == ""
+    assert output.out.startswith(
+        "BP1 (M_A' = 15 MeV, g_x = 0.0005, eps_x/g_x = -0.01429) from gminus2, na64mu"
+    )
+    for text in ("best fit", "P2: the prediction of Lmu-Ltau", "P(eps_x < 0)", "results in runs/BP1/"):
+        assert text in output.out
+
+    settings = tomllib.loads((folder / "settings.toml").read_text())
+    assert settings["label"] == "BP1" and settings["mass"] == 15.0 and settings["draws"] == 200
+    assert tuple(settings["experiments"]) == EXPERIMENTS
+
+    container = results.load(folder / "posterior.nc")
+    assert {n: v.shape for n, v in results.draws(container).items()} == {
+        name: (4, 200) for name in ("g_x", "mass", "eps_x", "eps_over_g")
+    }
+    attributes = results.attributes(container)
+    assert attributes["complete"] is True
+    assert attributes["label"] == "BP1" and attributes["model"] == "lmu-ltau"
+    assert set(attributes["data_sha256"]) == set(EXPERIMENTS)
+
+    summary = strict_json(folder / "summary.json")
+    assert set(summary) == {"settings", "summary", "best_fit", "run"}
+    assert summary["settings"]["mass"] == 15.0
+    assert set(summary["summary"]["variables"]) == {"g_x", "mass", "eps_x", "eps_over_g"}
+    row = summary["summary"]["variables"]["g_x"]
+    assert row["mean"] == pytest.approx(results.draws(container)["g_x"].mean(), rel=1e-12)
+    assert row["wide_interval"][0] < 5e-4 < row["wide_interval"][1]
+    assert 0.0 <= summary["best_fit"]["minus_two_log_likelihood"] < 1.0  # Asimov data, but for (g-2)_mu
+    assert summary["run"]["versions"]["jaxlmt"] == lmt.__version__
+    for name in ("corner.png", "spectra.png"):
+        assert_not_blank(folder / name)
+
+
+def test_default_folder_is_never_reused(here, capsys):
+    assert reconstruct("BP1", *QUICK) == 0
+    first = (here / "runs" / "BP1" / "posterior.nc").read_bytes()
+    assert reconstruct("BP1", *QUICK, "--seed", "1") == 0
+    assert names(here / "runs") == {"BP1", "BP1-2"}
+    assert (here / "runs" / "BP1" / "posterior.nc").read_bytes() == first
+    assert not np.array_equal(*(posterior(here / "runs" / n)["g_x"] for n in ("BP1", "BP1-2")))
+    assert "results in runs/BP1-2/" in capsys.readouterr().out
+
+
+def test_another_truth_names_its_folder(here):
+    assert reconstruct("--mass", "20", "--coupling", "6e-4", "--mixing", "-0.02", *QUICK) == 0
+    (folder,) = (here / "runs").iterdir()
+    settings = tomllib.loads((folder / "settings.toml").read_text())
+    assert (settings["mass"], settings["coupling"], settings["mixing"]) == (20.0, 6e-4, -0.02)
+    assert names(folder) == FILES
+
+
+# What every mixing prior leaves: (posterior variables that are constant, test of the draws of eps/g).
+MIXINGS = {
+    "tied": lambda ratio: np.allclose(ratio, -1.0 / 70.0, rtol=1e-12),
+    "one-loop": lambda ratio: np.allclose(ratio, lmt.MIXING_RATIO_ONE_LOOP, rtol=1e-12),
+    "-0.02": lambda ratio: np.allclose(ratio, -0.02, rtol=1e-12),
+    "negative": lambda ratio: np.all((ratio < -0.99e-5) & (ratio > -0.301)),
+    "both-signs": lambda ratio: np.any(ratio < -1e-5) and np.any(ratio > 1e-5),
+}
+
+
+@pytest.mark.parametrize(
+    "eps", [pytest.param(e, marks=[pytest.mark.slow] * (e == "negative")) for e in MIXINGS]
+)
+def test_every_mixing_prior_runs_to_the_end(eps, here, capsys):
+    assert reconstruct("BP1", *QUICK, "--eps", eps) == 0
+    folder = here / "runs" / "BP1"
+    assert names(folder) == FILES
+    assert MIXINGS[eps](posterior(folder)["eps_over_g"])
+    variables = strict_json(folder / "summary.json")["summary"]["variables"]
+    fixed = eps not in ("negative", "both-signs")
+    assert (variables["eps_over_g"]["status"] == "fixed") == fixed
+    assert ("P2 was assumed" in capsys.readouterr().out) == fixed
+
+
+# --- output folder --------------------------------------------------------------------------------
+
+
+def test_output_that_is_not_empty_is_refused_unless_overwritten(here, capsys):
+    folder = here / "kept"
+    folder.mkdir()
+    assert reconstruct("BP1", *QUICK, "--output", folder) == 0  # empty is fine
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    capsys.readouterr()
+    assert reconstruct("BP1", *QUICK, "--output", folder, "--seed", "1") == 1
+    assert_one_line(capsys.readouterr().err, "--output", "kept", "--overwrite")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert reconstruct("BP1", *QUICK, "--output", folder, "--seed", "1", "--overwrite") == 0
+    assert names(folder) == FILES and not (here / "runs").exists()
+    assert (folder / "posterior.nc").read_bytes() != before["posterior.nc"]
+    assert tomllib.loads((folder / "settings.toml").read_text())["seed"] == 1
+
+
+def test_overwriting_leaves_nothing_of_the_old_run_beside_the_new_settings(here, monkeypatch):
+    assert reconstruct("BP1", *QUICK, "--output", "run") == 0
+    interrupt_after(monkeypatch, 1)  # in warmup: there is no new posterior
+    assert reconstruct("BP1", *QUICK, "--output", "run", "--seed", "1", "--overwrite") == 130
+    assert tomllib.loads((here / "run" / "settings.toml").read_text())["seed"] == 1
+    assert names(here / "run") == {"settings.toml", "chains.npz"}
+
+
+# --- mistakes -------------------------------------------------------------------------------------
+
+OTHER = ("--mass", "15", "--coupling", "5e-4")
+MISTAKES = {
+    "unknown benchmark": (["BP9"], ["benchmark", "'BP1'", "'BP4'", "'BP9'"]),
+    "benchmark in lower case": (["bp1"], ["benchmark", "'bp1'"]),
+    "unknown experiment": (["BP1", "--experiments", "ess,xenon"], ["experiments", "'ess10'", "'xenon'"]),
+    "misspelt experiment": (["BP1", "--experiments", "na64"], ["did you mean 'na64mu'"]),
+    "no experiment": (["BP1", "--experiments", ""], ["experiments", "na64mu"]),
+    "commas alone": (["BP1", "--experiments", " , ,"], ["experiments", "na64mu"]),
+    "experiment twice": (["BP1", "--experiments", "ess,ccm,ess"], ["experiments", "distinct"]),
+    "unknown kernel": (["BP1", "--kernel", "exact"], ["kernel", "'ww'", "'paper'", "'exact'"]),
+    "unknown model": (["BP1", "--model", "le-lmu"], ["model", "'lmu-ltau'", "'lmu'", "'le-lmu'"]),
+    "unknown eps": (["BP1", "--eps", "freee"], ["eps", *map(repr, MIXING_PRIORS), "number", "'freee'"]),
+    "eps nan": (["BP1", "--eps", "nan"], ["eps", "'nan'"]),
+    "unknown gminus2": (["BP1", "--gminus2", "2006"], ["gminus2", "'2021'", "'2025'", "'2006'"]),
+    "unknown data": (["BP1", "--data", "real"], ["data", "'asimov'", "'toy'", "'real'"]),
+    "mass nan": (["--mass", "nan", "--coupling", "5e-4"], ["mass", "nan"]),
+    "mass negative": (["--mass", "-15", "--coupling", "5e-4"], ["mass", "-15"]),
+    "mass zero": (["--mass", "0", "--coupling", "5e-4"], ["mass", "0"]),
+    "mass infinite": (["--mass", "inf", "--coupling", "5e-4"], ["mass", "inf"]),
+    "coupling nan": (["--mass", "15", "--coupling", "nan"], ["coupling", "nan"]),
+    "coupling negative": (["--mass", "15", "--coupling", "-0.0005"], ["coupling", "-0.0005"]),
+    "coupling zero": (["--mass", "15", "--coupling", "0"], ["coupling", "0"]),
+    "mixing nan": (["BP1", "--mixing", "nan"], ["mixing", "nan"]),
+    "no chains": (["BP1", "--chains", "0"], ["chains", "0"]),
+    "negative chains": (["BP1", "--chains", "-2"], ["chains", "-2"]),
+    "no draws": (["BP1", "--draws", "0"], ["draws", "0"]),
+    "short warmup": (["BP1", "--warmup", "99"], ["warmup", "100", "99"]),
+    "negative seed": (["BP1", "--seed", "-1"], ["seed", "-1"]),
+    "huge seed": (["BP1", "--seed", "1" + 30 * "0"], ["seed"]),
+    "mass alone": (["--mass", "15"], ["--mass", "--coupling"]),
+    "coupling alone": (["--coupling", "5e-4"], ["--mass", "--coupling"]),
+    "benchmark and mass": (["BP1", "--mass", "15"], ["benchmark", "--mass"]),
+    "benchmark and truth": (["BP1", *OTHER], ["benchmark", "--mass"]),
+    "no truth": ([], ["benchmark", "--mass"]),
+    "nothing to resume": (["--resume", "nowhere"], ["--resume", "nowhere"]),
+    "output within a file": (["BP1", "--output", "file/run"], ["file"]),
+    "output is a file": (["BP1", "--output", "file"], ["--output", "file"]),
+    "output overwrites a file": (["BP1", "--output", "file", "--overwrite"], ["file"]),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistake_is_one_line_and_leaves_nothing(mistake, here, capsys, monkeypatch):
+    def too_late(*_, **__):
+        pytest.fail("the run has begun")
+
+    monkeypatch.setattr(Reconstruction, "_joint", too_late)
+    (here / "file").write_text("precious")
+    arguments, words = MISTAKES[mistake]
+    assert reconstruct(*arguments, "--no-cache") == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert_one_line(captured.err, *words)
+    assert names(here) == {"file"} and (here / "file").read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (["--mass", "heavy", "--coupling", "1e-3"], "--mass"),
+        (["BP1", "--chains", "2.5"], "--chains"),
+        (["BP1", "--seed", "x"], "--seed"),
+        (["BP1", "--drawz", "10"], "--drawz"),
+        (["BP1", "BP2"], "BP2"),
+    ],
+)
+def test_argparse_has_its_own_status(arguments, option, here, capsys):
+    with pytest.raises(SystemExit) as stop:
+        reconstruct(*arguments)
+    assert stop.value.code == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("jaxlmt") and "error:" in last and option in last
+    assert names(here) == set()
+
+
+def test_truth_that_overflows_is_one_line(here, capsys):
+    arguments = ("--mass", "15", "--coupling", "1e200", "--experiments", "ess10", "--no-cache")
+    assert reconstruct(*arguments) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert [line for line in lines if not line.startswith("jaxlmt: warning: the true coupling")] == lines[1:]
+    assert len(lines) == 2 and lines[1].startswith("jaxlmt: ")
+    assert names(here) == set()
+
+
+@pytest.mark.parametrize("text", ("-1e-2", "-0.01", "-1E-2", "-.01"))
+def test_negative_numbers_can_be_written_in_any_way(text):
+    options = cli.parser().parse_args(["reconstruct", "BP1", "--mixing", text, "--eps", text])
+    assert options.mixing == -0.01 and float(options.eps) == -0.01
+
+
+@pytest.mark.parametrize(
+    ("mass", "warned"), [("0.015", True), ("0.11", True), ("0.12", False), ("1.5", False)]
+)
+def test_mass_that_looks_like_gev_is_warned_of(mass, warned, capsys, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Reconstruction, "_joint", stop)
+    assert reconstruct("--mass", mass, "--coupling", "5e-4", *QUICK) == 130
+    lines = capsys.readouterr().err.splitlines()
+    assert any(line.startswith("jaxlmt: warning: masses are in MeV") for line in lines) == warned
+
+
+# --- failing pictures -----------------------------------------------------------------------------
+
+
+def test_failing_picture_keeps_the_numbers(here, capsys, monkeypatch):
+    def fail(self):
+        raise RuntimeError("no ink")
+
+    monkeypatch.setattr(Reconstruction, "_corner", fail)
+    assert reconstruct("BP1", *QUICK) == 1
+    captured = capsys.readouterr()
+    assert_one_line(captured.err, "corner.png", "no ink", "saved")
+    folder = here / "runs" / "BP1"
+    assert names(folder) == FILES - {"corner.png"}
+    assert posterior(folder)["g_x"].shape == (4, 200)
+    assert strict_json(folder / "summary.json")["summary"]["variables"]
+    assert "g_x" in captured.out
+
+
+# --- Ctrl-C ---------------------------------------------------------------------------------------
+
+
+def interrupt_after(monkeypatch, blocks):
+    advance = Sampler.advance
+
+    def interrupted(self, pool, program):
+        if len(self.blocks) >= blocks:
+            raise KeyboardInterrupt
+        advance(self, pool, program)
+
+    monkeypatch.setattr(Sampler, "advance", interrupted)
+
+
+@pytest.mark.parametrize("folder", ("run", "a run"))
+def test_interrupted_run_is_resumed_by_the_printed_command(folder, here, capsys, monkeypatch):
+    arguments = ("BP1", *QUICK, "--draws", 3 * BLOCK)
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 2)
+        assert reconstruct(*arguments, "--output", folder) == 130
+    captured = capsys.readouterr()
+    assert "Traceback" not in captured.err
+    assert names(here / folder) == FILES | {"chains.npz"}
+    part = results.load(here / folder / "posterior.nc")
+    assert results.attributes(part)["complete"] is False
+    assert results.draws(part)["g_x"].shape == (4, BLOCK)
+
+    (line,) = captured.err.splitlines()
+    assert line.startswith("jaxlmt: interrupted; go on with: ")
+    program, *command = shlex.split(line.split("go on with: ")[1])
+    assert program == "jaxlmt"
+    assert cli.main([*command, "--no-cache"]) == 0
+    assert names(here / folder) == FILES
+
+    assert reconstruct(*arguments, "--output", "whole") == 0
+    resumed, whole = posterior(here / folder), posterior(here / "whole")
+    assert set(resumed) == set(whole)
+    for name, values in whole.items():
+        assert np.array_equal(values, resumed[name]), name
+
+
+def test_interruption_in_warmup_can_be_resumed(here, capsys, monkeypatch):
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 1)
+        assert reconstruct("BP1", *QUICK, "--output", "run") == 130
+    error = capsys.readouterr().err
+    assert "Traceback" not in error and "interrupted" in error
+    assert names(here / "run") == {"settings.toml", "chains.npz"}
+    assert reconstruct("--resume", "run", "--no-cache") == 0
+    assert names(here / "run") == FILES
+    assert posterior(here / "run")["g_x"].shape == (4, 200)
+    assert "--resume run" in error  # and the user is told that it would work
+
+
+def test_finished_run_cannot_be_resumed(here, capsys):
+    assert reconstruct("BP1", *QUICK, "--output", "run") == 0
+    before = {path.name: path.read_bytes() for path in (here / "run").iterdir()}
+    capsys.readouterr()
+    assert reconstruct("--resume", "run", "--no-cache") == 1
+    assert_one_line(capsys.readouterr().err, "--resume run", "no interrupted run")
+    assert {path.name: path.read_bytes() for path in (here / "run").iterdir()} == before
+
+
+def test_resuming_with_changed_settings_is_refused(here, capsys, monkeypatch):
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 2)
+        assert reconstruct("BP1", *QUICK, "--output", "run") == 130
+    settings = here / "run" / "settings.toml"
+    settings.write_text(settings.read_text().replace('gminus2 = "2021"', 'gminus2 = "2025"'))
+    capsys.readouterr()
+    assert reconstruct("--resume", "run", "--no-cache") == 1
+    assert_one_line(capsys.readouterr().err, "chains.npz", "belongs to other data")
+
+
+# --- help, version, a process of its own ----------------------------------------------------------
+
+
+def run(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "jaxlmt", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, **environment},
+    )
+
+
+def test_help_states_every_box(capsys):
+    with pytest.raises(SystemExit) as stop:
+        reconstruct("--help")
+    assert stop.value.code == 0
+    text = capsys.readouterr().out.replace("1e-05", "1e-5").replace("0.01]", "1e-2]")
+
+    def box(low, high):
+        return f"[{low:g}, {high:g}]".replace("1e-05", "1e-5").replace("0.01]", "1e-2]")
+
+    for name in MIXING_PRIORS:
+        assert f"\n                        {name} " in text, name
+    lines = {line.split()[0]: line for line in text.splitlines() if line.strip()}
+    assert f"asinh({1.0 / MIXING_SCALE:g} eps_x/g_x)" in lines["free"]
+    assert box(-MIXING_BOUND, MIXING_BOUND) in lines["free"]
+    assert "-g_x/70" in lines["tied"]
+    assert f"-g_x/{-1.0 / lmt.MIXING_RATIO_ONE_LOOP:.2f}" in lines["one-loop"]
+    for name in ("negative", "both-signs"):
+        assert box(SMALLEST_RATIO, MIXING_BOUND) in lines[name]
+    assert f"ln g_x flat on {box(*COUPLING_BOX)}" in text
+    assert f"ln M_A' flat on {box(*MASS_BOX)} MeV" in text
+    for word in (*EXPERIMENTS, *lmt.BENCHMARKS[::3], "ww", "paper", "2021", "2025", "asimov", "toy", "lmu"):
+        assert word in text
+    for default in ("default 4", "default 5000", "default 400", "default -1/70"):
+        assert default in text
+
+
+def test_without_a_command_it_prints_help(capsys):
+    assert cli.main([]) == 0
+    assert "reconstruct" in capsys.readouterr().out
+
+
+def test_version(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"jaxlmt {lmt.__version__}\n"
+
+
+def test_entry_point_is_installed():
+    (entry,) = (e for e in importlib.metadata.entry_points(group="console_scripts") if e.name == "jaxlmt")
+    assert entry.load() is cli.main
+
+
+def test_mistake_in_a_process(here):
+    done = run("reconstruct", "BP7")
+    assert done.returncode == 1 and done.stdout == ""
+    assert_one_line(done.stderr, "'BP7'")
+    assert names(here) == set()
+
+
+def test_run_in_a_process_with_a_cache_of_its_own(here):
+    # Nothing has switched JAX to double precision there, and the compilation cache is on.
+    home = here / "home"
+    home.mkdir()
+    done = run(
+        "reconstruct",
+        "BP1",
+        *(a for a in QUICK if a != "--no-cache"),
+        HOME=home,
+        XDG_CACHE_HOME=home / "cache",
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert names(here / "runs" / "BP1") == FILES
+    (cache,) = home.rglob("xla")
+    assert any(cache.iterdir())
