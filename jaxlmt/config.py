@@ -5,6 +5,8 @@ import tomllib
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+import numpy as np
+
 from .distributions import LogUniform, PerCoupling, SignedLogUniform, TiedToCoupling
 from .experiments.gminus2 import gminus2, measurements
 from .experiments.na64mu import na64mu
@@ -63,6 +65,10 @@ class Settings:
 
     def checked(self):
         """These settings with clean types. Raises ValueError that names what is wrong."""
+        if isinstance(self.experiments, str) or not all(
+            isinstance(name, str) for name in (self.experiments if np.iterable(self.experiments) else [None])
+        ):
+            raise ValueError(f"experiments must be a list of names; got {self.experiments!r}")
         names = tuple(name.strip() for name in self.experiments if name.strip())
         if not names:
             raise ValueError(
@@ -76,9 +82,9 @@ class Settings:
         choose("kernel", self.kernel, KERNELS)
         choose("gminus2", self.gminus2, measurements())
         choose("data", self.data, DATA)
-        if self.eps not in MIXING_PRIORS:
+        if not isinstance(self.eps, str) or self.eps not in MIXING_PRIORS:
             try:
-                number("eps", self.eps)
+                number("eps", self.eps if isinstance(self.eps, str) else None)
             except ValueError as error:
                 allowed = ", ".join(map(repr, MIXING_PRIORS))
                 raise ValueError(f"eps must be one of {allowed} or a number; got {self.eps!r}") from error
@@ -93,10 +99,10 @@ class Settings:
             kernel=self.kernel,
             gminus2=self.gminus2,
             data=self.data,
-            chains=_integer("chains", self.chains, 1),
-            draws=_integer("draws", self.draws, 1),
-            warmup=_integer("warmup", self.warmup, 100),
-            seed=_integer("seed", self.seed, 0),
+            chains=_whole("chains", self.chains, 1),
+            draws=_whole("draws", self.draws, 1),
+            warmup=_whole("warmup", self.warmup, 100),
+            seed=_whole("seed", self.seed, 0),
         )
 
     @property
@@ -160,8 +166,5 @@ def _benchmark(name):
     return benchmark(choose("benchmark", name, BENCHMARKS))
 
 
-def _integer(name, value, low):
-    result = number(name, value, low=low)
-    if result != int(result):
-        raise ValueError(f"{name} must be a whole number; got {value!r}")
-    return int(result)
+def _whole(name, value, low):
+    return int(number(name, value, low=low, high=2**53, whole=True))

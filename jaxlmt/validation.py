@@ -43,16 +43,17 @@ def to_float64(tree):
     return jax.tree.map(convert, tree)
 
 
-def number(argument, value, *, low=-np.inf, high=np.inf, low_open=False):
-    """``value`` as float if it is a finite number in [low, high], else ValueError."""
+def number(argument, value, *, low=-np.inf, high=np.inf, low_open=False, whole=False):
+    """``value`` as float if it is a finite (whole) number in [low, high], else ValueError."""
     try:
         result = float(value)
     except (TypeError, ValueError):
         result = np.nan
     inside = low < result <= high if low_open else low <= result <= high
-    if isinstance(value, bool) or not np.isfinite(result) or not inside:
+    if isinstance(value, bool) or not np.isfinite(result) or not inside or (whole and result % 1.0):
         bracket = "(" if low_open else "["
-        raise ValueError(f"{argument} must be a finite number in {bracket}{low:g}, {high:g}]; got {value!r}")
+        kind = "whole" if whole else "finite"
+        raise ValueError(f"{argument} must be a {kind} number in {bracket}{low:g}, {high:g}]; got {value!r}")
     return result
 
 

@@ -103,7 +103,7 @@ def _monotone(z_of_fine, fine):
     return result
 
 
-def _conditional_covariances(target, modes, others, *, step=1e-3):
+def _conditional_covariances(target, modes, others, *, step=1e-4):
     """(n, d-1, d-1) inverse Hessians of the other coordinates at every mode, by central differences."""
     n, d = modes.shape
     if not others:

@@ -7,7 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from ..distributions import Normal
 from ..model import HiddenPhoton
+from ..validation import number
 from .target import as_likelihood, make_target, potentials_and_gradients
 
 # Step lengths tried at once along every direction: a parallel line search costs one batched evaluation and
@@ -98,7 +100,7 @@ def starting_points(target, key, n):
     return draws[np.argsort(np.where(np.isnan(values), np.inf, values))[:n]]
 
 
-def curvature(target, y, *, step=1e-3):
+def curvature(target, y, *, step=1e-4):
     """Hessian (d, d) of -log density at ``y`` by central differences of the compiled gradient."""
     d = y.size
     offsets = step * np.eye(d)
@@ -186,6 +188,7 @@ def fit(joint, prior, *, key=None, starts=STARTS, systematics="profiled"):
     (``"profiled"``) or as coordinates of the search (``"sampled"``). key: a ``jax.random.key`` for the
     starting points, ``jax.random.key(0)`` unless given. Raises ValueError for invalid arguments.
     """
+    starts = int(number("starts", starts, low=1, high=SCREENED, whole=True))
     target = as_likelihood(make_target(joint, prior, systematics=systematics))
     key = jax.random.key(0) if key is None else key
     optimum = minimise(target, starting_points(target, key, starts))
@@ -202,7 +205,8 @@ def result_of(target, optimum):
     slope = np.asarray(_physical_slope(target, optimum.y, sign))
     covariance = slope @ covariance_from(curvature(target, optimum.y)) @ slope.T
     theta, nuisances, terms = jax.tree.map(float, (theta, nuisances, terms))
-    pulls = sum(2.0 * 0.5 * float(p.to_real(nuisances[n])) ** 2 for n, p in target.free.items())
+    constraints = {name: prior for name, prior in target.free.items() if isinstance(prior, Normal)}
+    pulls = sum(float(prior.to_real(nuisances[name])) ** 2 for name, prior in constraints.items())
     return FitResult(
         theta=theta,
         nuisances=nuisances,

@@ -60,8 +60,8 @@ def grid_posterior(joint, prior, *, points=120, coarse=40, systematics="marginal
     populated; systematics: ``"marginal"`` or ``"profiled"``. Cost: points^d likelihoods. Raises ValueError
     for a prior without a box, or nuisances that have no closed form.
     """
-    points = int(number("points", points, low=2))
-    coarse = int(number("coarse", coarse, low=2))
+    points = int(number("points", points, low=2, whole=True))
+    coarse = int(number("coarse", coarse, low=2, whole=True))
     target = make_target(joint, prior, systematics=systematics)
     if target.free:
         raise ValueError(f"nuisances must have a closed form on a grid; got {', '.join(target.free)}")

@@ -44,15 +44,16 @@ class Prior:
                 check_distribution(name, leaf)
             else:
                 number(name, leaf)
-        coupling = dict(self._named_leaves())["g_x"]
-        if isinstance(coupling, TiedToCoupling | PerCoupling | SymmetricAsinh | SignedLogUniform):
-            raise ValueError(
-                f"g_x must be a number or an independent prior of positive support; got {coupling!r}"
-            )
+        leaves = dict(self._named_leaves())
         for name, low_open in (("g_x", False), ("mass", True)):
-            lowest = _lowest(dict(self._named_leaves())[name])
+            if name not in leaves:
+                raise ValueError(f"theta must have a number or a distribution as its {name}; got {theta!r}")
+            leaf = leaves[name]
+            if isinstance(leaf, TiedToCoupling | PerCoupling | SignedLogUniform):
+                raise ValueError(f"{name} must be a number or an independent, positive prior; got {leaf!r}")
+            lowest = _lowest(leaf)
             if lowest < 0.0 or (low_open and lowest == 0.0):
-                raise ValueError(f"{name} must have a positive support; got a prior that reaches {lowest:g}")
+                raise ValueError(f"{name} must have a positive support; got {leaf!r}, from {lowest:g}")
         if not self.names:
             raise ValueError("theta must leave at least one parameter free; got numbers only")
         if len(self._signed()) > 1:

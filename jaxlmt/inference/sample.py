@@ -216,9 +216,9 @@ def run_chains(
     resume=False,
 ):
     """Sample ``target``; returns :class:`Chains`. Arguments as for :func:`jaxlmt.sample`."""
-    chains = int(number("chains", chains, low=1))
-    draws = int(number("draws", draws, low=1))
-    warmup = int(number("warmup", warmup, low=BLOCK))
+    chains = int(number("chains", chains, low=1, whole=True))
+    draws = int(number("draws", draws, low=1, whole=True))
+    warmup = int(number("warmup", warmup, low=BLOCK, whole=True))
     target_accept = number("target_accept", target_accept, low=0.5, high=0.999)
     total = -(-(warmup + draws) // BLOCK)
     progress = sys.stderr.isatty() if progress is None else progress

@@ -79,11 +79,19 @@ class Target:
         return total
 
     def log_density(self, z):
-        """Log of likelihood times prior in ``z``; both signs of a SignedLogUniform parameter summed."""
+        """Log of likelihood times prior in ``z``.
+
+        Of a SignedLogUniform parameter both signs are summed, or the better one is taken in a likelihood.
+        """
         y, log_jacobian = self.ridge(z)
         log_likelihood = self.log_likelihood(y)
         if self.prior.signed is not None:
-            log_likelihood = jnp.logaddexp(log_likelihood, self.log_likelihood(y, -1.0)) - jnp.log(2.0)
+            other = self.log_likelihood(y, -1.0)
+            best, mean = (
+                jnp.maximum(log_likelihood, other),
+                jnp.logaddexp(log_likelihood, other) - jnp.log(2.0),
+            )
+            log_likelihood = jnp.where(self.prior_weight > 0.0, mean, best)
         return log_likelihood + self.log_prior(y) + self.prior_weight * log_jacobian
 
 
@@ -98,7 +106,8 @@ def make_target(joint, prior, *, systematics="marginal", posterior=True):
     if not isinstance(prior, Prior):
         raise ValueError(f"prior must be a jaxlmt.Prior; got {prior!r}")
     eliminated = () if systematics == "sampled" else joint.analytic
-    free = {k: to_float64(v) for k, v in joint.nuisances.items() if k not in eliminated}
+    nuisances = sorted(joint.nuisances.items())  # as JAX orders a dict, traced or not
+    free = {name: to_float64(prior) for name, prior in nuisances if name not in eliminated}
     weights = np.float64(systematics == "marginal"), np.float64(posterior)
     axis = prior.names.index("mass") if "mass" in prior.names else 0
     start = identity(len(prior.names) + len(free), axis)

@@ -45,7 +45,7 @@ def joint():
 def plane(joint):
     """g_x and mass free, the kinetic mixing a fixed number."""
     prior = lmt.Prior(HiddenPhoton(LogUniform(*G_BOX), LogUniform(*MASS_BOX), TRUTH.eps_x))
-    return lmt.grid_posterior(joint, prior, points=160)
+    return lmt.grid_posterior(joint, prior, points=120)
 
 
 def likelihood(joint, g, mass):
@@ -65,11 +65,11 @@ def nested_gauss(joint, panels):
 
 @pytest.fixture(scope="module")
 def quadrature(joint):
-    return nested_gauss(joint, 30)
+    return nested_gauss(joint, 20)
 
 
 def test_the_quadrature_itself_has_converged(joint, quadrature):
-    assert np.log(nested_gauss(joint, 20)[2].sum()) == pytest.approx(np.log(quadrature[2].sum()), abs=1e-6)
+    assert np.log(nested_gauss(joint, 14)[2].sum()) == pytest.approx(np.log(quadrature[2].sum()), abs=1e-6)
 
 
 def test_evidence_means_and_widths_in_a_plane(plane, quadrature):

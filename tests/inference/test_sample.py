@@ -93,7 +93,7 @@ def run(joint):
 
 @pytest.fixture(scope="module")
 def grid(joint):
-    return lmt.grid_posterior(joint, lmt.default_prior(), points=60)
+    return lmt.grid_posterior(joint, lmt.default_prior(), points=48)
 
 
 FEW = 600  # draws, of the tests that compare runs with runs
@@ -481,9 +481,25 @@ def test_both_signs_and_sampled_systematics_agree_with_the_marginal_grid(sampled
     assert_signs_agree(sampled, lmt.grid_posterior(coherent, two_signs))
 
 
-def test_both_signs_can_be_summarised(sampled):
+def test_both_signs_can_be_summarised_and_drawn(sampled, tmp_path):
     row = results.summary(sampled)["eps_over_g"]
     assert row.wide_interval[0] < 0.0 < row.wide_interval[1]
+    lmt.plots.corner(sampled, truth=lmt.benchmark("BP4")).savefig(tmp_path / "corner.png")
+    assert (tmp_path / "corner.png").stat().st_size > 10_000
+
+
+def test_negative_mixing_can_be_summarised(run):
+    # Draws of the same run, cut to the box of another prior: what matters are its bounds and its scale.
+    prior = lmt.default_prior(mixing=PerCoupling(LogUniform(1e-5, 0.3, sign=-1)))
+    boxes = module._measured_boxes(prior)
+    attrs = {
+        "bounds": {name: box.bounds for name, box in boxes.items()},
+        "flat_in": {name: box.flat_in for name, box in boxes.items()},
+    }
+    draws = {name: values[:, :500] for name, values in results.draws(run).items()}
+    assert np.all(draws["eps_over_g"] < -1e-5)
+    row = results.summary(results.build(draws, attrs=attrs))["eps_over_g"]
+    assert row.status == "interval" and row.wide_interval[1] < 0.0
 
 
 def test_terms_are_those_of_the_sign_and_norm_that_were_drawn(sampled, coherent):
