@@ -30,6 +30,7 @@ __all__ = [
     "attributes",
     "axis_scale",
     "build",
+    "check_attributes",
     "diagnostics",
     "draws",
     "group",
@@ -295,6 +296,11 @@ def _encode(attrs: Mapping) -> dict[str, str]:
         plain = readable and value and not value.startswith(_JSON)
         encoded[key] = value if plain else _JSON + json.dumps(value)
     return encoded
+
+
+def check_attributes(attrs: Mapping) -> None:
+    """Raise ValueError if `build` would refuse `attrs`."""
+    _encode(attrs)
 
 
 def attributes(container) -> dict:

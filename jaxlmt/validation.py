@@ -57,6 +57,16 @@ def number(argument, value, *, low=-np.inf, high=np.inf, low_open=False, whole=F
     return result
 
 
+def random_key(argument, key):
+    """``key`` as a typed key if it is one, old or new style, else ValueError."""
+    if isinstance(key, jax.Array):
+        if jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ():
+            return key
+        if key.dtype == np.uint32 and key.shape == (2,):
+            return jax.random.wrap_key_data(key)
+    raise ValueError(f"{argument} must be a jax.random.key, such as jax.random.key(0); got {key!r}")
+
+
 def values(argument, value, *, shape=None, low=-np.inf, low_open=False):
     """``value`` as a finite float64 array of ``shape`` with entries >= low (or > low)."""
     try:

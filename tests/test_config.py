@@ -203,7 +203,7 @@ WRONG = {  # TOML text of one key, and what the message must hold besides the ke
     "chains": [("0", "0"), ("2.5", "2.5"), ("true", "True"), ('"four"', "'four'"), ("inf", "inf")],
     "draws": [("0", "0"), ("100.5", "100.5")],
     "warmup": [("99", "99"), ("nan", "nan")],
-    "seed": [("-1", "-1"), ("0.5", "0.5"), ("1" + 30 * "0", "seed")],
+    "seed": [("-1", "-1"), ("0.5", "0.5"), ("1" + 30 * "0", "1000000")],
 }
 CASES = [(key, text, words) for key, cases in WRONG.items() for text, words in cases]
 

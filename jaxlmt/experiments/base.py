@@ -11,7 +11,7 @@ from ..distributions import Distribution, Normal, check_distribution
 from ..pytrees import pytree
 from ..quadrature import map_chunks
 from ..statistics import poisson_log_ratio
-from ..validation import check_theta, number, parameters, require_x64, to_float64, values
+from ..validation import check_theta, number, parameters, random_key, require_x64, to_float64, values
 
 # Parameter points a chunk. On a CPU intermediates stay in cache; a GPU has to be filled. Both: megabytes.
 CPU_CHUNK, GPU_CHUNK = 2048, 65536
@@ -171,7 +171,7 @@ def nuisance(name, value, *, low=-np.inf):
 def generator(key):
     """A NumPy ``Generator`` seeded by a ``jax.random.key``: random data are drawn on the host, where
     Poisson numbers cost no compilation."""
-    return np.random.default_rng(np.asarray(jax.random.key_data(key)))
+    return np.random.default_rng(np.asarray(jax.random.key_data(random_key("key", key))))
 
 
 def frozen(array):

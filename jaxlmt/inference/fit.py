@@ -9,7 +9,7 @@ import optax
 
 from ..distributions import Normal
 from ..model import HiddenPhoton
-from ..validation import number
+from ..validation import number, random_key
 from .target import as_likelihood, make_target, potentials_and_gradients
 
 # Step lengths tried at once along every direction: a parallel line search costs one batched evaluation and
@@ -190,7 +190,7 @@ def fit(joint, prior, *, key=None, starts=STARTS, systematics="profiled"):
     """
     starts = int(number("starts", starts, low=1, high=SCREENED, whole=True))
     target = as_likelihood(make_target(joint, prior, systematics=systematics))
-    key = jax.random.key(0) if key is None else key
+    key = jax.random.key(0) if key is None else random_key("key", key)
     optimum = minimise(target, starting_points(target, key, starts))
     return result_of(target, optimum)
 

@@ -24,7 +24,7 @@ from .. import __version__, results
 from ..distributions import PerCoupling
 from ..experiments.base import generator
 from ..quadrature import map_chunks
-from ..validation import number
+from ..validation import number, random_key
 from .coordinates import straighten
 from .fit import STARTS, minimise, starting_points
 from .target import Target, make_target, potentials_and_gradients
@@ -326,6 +326,10 @@ def sample(
     (by experiment), posterior_predictive (replicated data), expected (mean data), observed_data.
     Raises ValueError for invalid arguments, KeyboardInterrupt if there are no draws yet.
     """
+    key = random_key("key", key)
+    if resume and (checkpoint is None or not Path(checkpoint).is_file()):
+        raise ValueError(f"checkpoint must be the file of an interrupted run to resume; got {checkpoint!r}")
+    results.check_attributes(attrs or {})  # now, not after the sampling
     target = make_target(joint, prior, systematics=systematics)
     key_chains, key_after = jax.random.split(key)
     run = run_chains(

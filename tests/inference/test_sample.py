@@ -559,9 +559,10 @@ def test_coordinates_of_one_parameter_follow_its_posterior():
         ({"systematics": "marginals"}, r"systematics must be one of .*'marginal'.*did you mean 'marginal'"),
         ({"key": 3}, "key"),
         ({"key": None}, "key"),
+        ({"key": np.arange(3)}, "key"),
         ({"resume": True}, "checkpoint"),
-        ({"resume": True, "checkpoint": "there/is/none.npz"}, r"none\.npz"),
-        ({"attrs": {"a": object()}}, "attrs"),
+        ({"resume": True, "checkpoint": "there/is/none.npz"}, r"checkpoint.*none\.npz"),
+        ({"attrs": {"a": 1j}}, "attrs"),
     ],
     ids=lambda v: ",".join(f"{k}={x}" for k, x in v.items())[:40] if isinstance(v, dict) else "",
 )
@@ -570,7 +571,7 @@ def test_bad_arguments_are_named(options, named, joint, monkeypatch):
         pytest.fail("sampling has begun")
 
     monkeypatch.setattr(Sampler, "advance", too_late)
-    with pytest.raises((ValueError, TypeError, FileNotFoundError), match=named):
+    with pytest.raises(ValueError, match=named):
         lmt.sample(joint, lmt.default_prior(), **{"key": jax.random.key(0), **options})
 
 
