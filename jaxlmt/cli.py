@@ -24,10 +24,15 @@ class UserError(Exception):
     """Something the user can mend; shown as one line."""
 
 
+class _Parser(argparse.ArgumentParser):
+    def parse_known_args(self, args=None, namespace=None):
+        return super().parse_known_args(_join_numbers(sys.argv[1:] if args is None else args), namespace)
+
+
 def parser():
     """The argument parser of ``jaxlmt``."""
     formatter = argparse.RawTextHelpFormatter
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="jaxlmt",
         description="Is it really Lmu-Ltau? Likelihoods of a light hidden photon, in JAX.",
         formatter_class=formatter,
@@ -105,6 +110,25 @@ def main(arguments=None):
         return 130
 
 
+def _join_numbers(arguments):
+    """``--mixing=-1e-2`` for ``--mixing -1e-2``: argparse takes -1e-2 for an option."""
+    joined = []
+    for argument in arguments:
+        if joined and joined[-1] in ("--mixing", "--eps", "--mass", "--coupling") and _is_number(argument):
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
+def _is_number(text):
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _reconstruct(options):
     from .reconstruction import Reconstruction  # JAX is imported here, after the arguments have been parsed
 
@@ -122,7 +146,7 @@ def _reconstruct(options):
     for failure in failures:
         print(f"jaxlmt: {failure}", file=sys.stderr)
     if not complete:
-        print(f"jaxlmt: interrupted; go on with: jaxlmt reconstruct --resume {run.folder}", file=sys.stderr)
+        print(f"jaxlmt: interrupted; go on with: {run.resume_command}", file=sys.stderr)
         return 130
     return 1 if failures else 0
 
@@ -161,11 +185,10 @@ def _folder(options, settings):
         base = Path("runs") / settings.label
         names = [base, *(base.with_name(f"{base.name}-{i}") for i in range(2, 10_000))]
         return next(name for name in names if not name.exists())
-    if (
-        options.output.exists()
-        and not options.overwrite
-        and (not options.output.is_dir() or any(options.output.iterdir()))
-    ):
+    for place in (options.output, *options.output.parents):
+        if place.exists() and not place.is_dir():
+            raise UserError(f"--output {options.output}: {place} is a file; give a folder")
+    if options.output.exists() and not options.overwrite and any(options.output.iterdir()):
         raise UserError(
             f"--output {options.output} exists and is not empty; give another one, --overwrite, "
             "or --resume for an interrupted run"

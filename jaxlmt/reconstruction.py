@@ -1,6 +1,7 @@
 """One reconstruction, from settings to a folder of results: what ``jaxlmt reconstruct`` runs."""
 
 import json
+import shlex
 from pathlib import Path
 
 import jax
@@ -17,21 +18,30 @@ from .settings import enable_compilation_cache, enable_x64
 
 # What a run leaves in its folder.
 SETTINGS, POSTERIOR, SUMMARY, CHECKPOINT = "settings.toml", "posterior.nc", "summary.json", "chains.npz"
+PICTURES = ("corner.png", "spectra.png")
 
 
 class Reconstruction:
     """A reconstruction in ``folder``: :meth:`sample`, then :meth:`report`.
 
-    The folder is made, and the settings are written to it, at once. Raises ValueError if it holds a
-    finished run and ``overwrite`` is not set.
+    The folder is made when the likelihood has been built. Raises ValueError if it holds a finished run and
+    ``overwrite`` is not set.
     """
 
     def __init__(self, settings, folder, *, overwrite=False, resumed=False):
         self.settings, self.folder, self.resumed = settings, Path(folder), resumed
         if (self.folder / POSTERIOR).exists() and not overwrite:
             raise ValueError(f"folder {self.folder} already holds {POSTERIOR}")
-        self.folder.mkdir(parents=True, exist_ok=True)
-        settings.write(self.folder / SETTINGS)
+
+    def _prepare_folder(self):
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(f"folder {self.folder} cannot be made: {error.strerror}") from error
+        if not self.resumed:  # nothing of an older run may stand beside these settings
+            for name in (POSTERIOR, SUMMARY, CHECKPOINT, *PICTURES):
+                (self.folder / name).unlink(missing_ok=True)
+        self.settings.write(self.folder / SETTINGS)
 
     @classmethod
     def resume(cls, folder):
@@ -57,8 +67,23 @@ class Reconstruction:
         point = f"M_A' = {s.mass:g} MeV, g_x = {s.coupling:g}, eps_x/g_x = {s.mixing:.4g}"
         return f"{s.label} ({point}) from {names}; {s.data} data, model {s.model}, eps {s.eps}"
 
+    @property
+    def resume_command(self):
+        """What to type to go on with this run once it has been interrupted."""
+        return f"jaxlmt reconstruct --resume {shlex.quote(str(self.folder))}"
+
     def sample(self, *, progress=False):
-        """Build the likelihood and sample it; keeps chains, posterior and data. False if interrupted."""
+        """Build the likelihood and sample it; keeps chains, posterior and data. False if interrupted.
+
+        Raises KeyboardInterrupt, which says how to go on, when interrupted before the first draw.
+        """
+        try:
+            return self._sample(progress)
+        except KeyboardInterrupt as interruption:
+            hint = f"; go on with: {self.resume_command}" if (self.folder / CHECKPOINT).exists() else ""
+            raise KeyboardInterrupt(f"{interruption or 'interrupted'}{hint}") from None
+
+    def _sample(self, progress):
         enable_x64()
         from .inference.sample import sample  # loads NumPyro
 
@@ -66,6 +91,7 @@ class Reconstruction:
         key_data, key_sample = jax.random.split(jax.random.key(s.seed))
         self.joint = self._joint(key_data)
         self.prior = s.prior()
+        self._prepare_folder()
         self.posterior = sample(
             self.joint,
             self.prior,
@@ -116,11 +142,11 @@ class Reconstruction:
         text = json.dumps(content, indent=1, allow_nan=False)
         (self.folder / SUMMARY).write_text(text + "\n", encoding="utf-8")
         failures = []
-        for name, draw in (("corner", self._corner), ("spectra", self._spectra)):
+        for name, draw in zip(PICTURES, (self._corner, self._spectra), strict=True):
             try:
-                draw().savefig(self.folder / f"{name}.png")
+                draw().savefig(self.folder / name)
             except Exception as error:  # whatever goes wrong in a picture, the numbers are kept
-                failures.append(f"picture {name}.png failed ({error}); posterior and summary are saved")
+                failures.append(f"picture {name} failed ({error}); posterior and summary are saved")
         return failures
 
     def _verdict(self, summary):

@@ -541,8 +541,10 @@ def open_edges(values, bounds, *, flat_in: str = "linear", name: str = "x") -> t
     low, high = _check_bounds(name, bounds)
     coordinate = _flat_coordinate(name, flat_in)
     values = np.ravel(np.asarray(values, np.float64))
+    if flat_in == "log" and low < 0 and high <= 0:  # flat in ln(-x): the mirror image
+        return open_edges(-values, (-high, -low), flat_in=flat_in, name=name)[::-1]
     if flat_in == "log" and low < 0:
-        raise ValueError(f"bounds[{name!r}]: got low = {low}; a prior flat in log needs low >= 0")
+        raise ValueError(f"bounds[{name!r}]: got low = {low}; a prior flat in log has one sign")
     with np.errstate(divide="ignore", invalid="ignore"):
         edges = coordinate(np.array([low, high]))
         points = coordinate(values)

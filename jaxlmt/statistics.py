@@ -29,6 +29,13 @@ def gaussian_log_ratio(observed, mean, variance):
     return -0.5 * jnp.sum((observed - mean) ** 2 / variance)
 
 
+def normalisation_given(observed, mean, variance, norm, norm_std):
+    """(mean, standard deviation) of the normalisation of :func:`normalisation_pull`, given the rest."""
+    precision = 1.0 + norm_std**2 * jnp.sum(mean**2 / variance)
+    pull = jnp.sum(mean * (observed - norm * mean) / variance) * norm_std**2 / precision
+    return norm + pull, norm_std / jnp.sqrt(precision)
+
+
 def normalisation_pull(observed, mean, variance, norm, norm_std):
     """Log-likelihood with a free normalisation, in closed form: 2104.03297, eq 34.
 
@@ -37,8 +44,6 @@ def normalisation_pull(observed, mean, variance, norm, norm_std):
     *marginal* likelihood, -ln(1 + norm_std^2 S_tt)/2 with S_tt = sum mean^2/variance. The sum is taken
     at the minimum: the expanded form cancels.
     """
-    residual = observed - norm * mean
-    curvature = jnp.sum(mean**2 / variance)
-    pull = jnp.sum(mean * residual / variance) * norm_std**2 / (1.0 + norm_std**2 * curvature)
-    chi2 = jnp.sum((residual - pull * mean) ** 2 / variance) + (pull / norm_std) ** 2
-    return -0.5 * chi2, -0.5 * jnp.log1p(norm_std**2 * curvature)
+    best, _ = normalisation_given(observed, mean, variance, norm, norm_std)
+    chi2 = jnp.sum((observed - best * mean) ** 2 / variance) + ((best - norm) / norm_std) ** 2
+    return -0.5 * chi2, -0.5 * jnp.log1p(norm_std**2 * jnp.sum(mean**2 / variance))

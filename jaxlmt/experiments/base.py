@@ -60,6 +60,11 @@ class Experiment(abc.ABC):
         del marginal
         return self.log_likelihood(counts, theta, parameters)
 
+    def analytic_given(self, counts, theta, parameters):
+        """{name: (mean, standard deviation)} of the ``analytic`` nuisances, Gaussian given the rest."""
+        del counts, theta, parameters
+        return {}
+
     def predict(self, theta, parameters):
         """Mean of the data, (n_bins,): signal plus background."""
         return self.rate(theta, parameters) + self.background
@@ -92,13 +97,15 @@ class Experiment(abc.ABC):
 
     def asimov(self, truth, nuisances=None):
         """This experiment with its expectation at ``truth`` (signal plus background) as data."""
-        mean = _predict(self, check_theta(truth, "truth"), self.parameters(nuisances))
-        return Observation(self, np.asarray(mean))
+        return Observation(self, self._mean_at(truth, nuisances))
 
     def toy(self, key, truth, nuisances=None):
         """This experiment with random data drawn at ``truth``; key: a ``jax.random.key``."""
+        return Observation(self, self.draw(generator(key), self._mean_at(truth, nuisances)))
+
+    def _mean_at(self, truth, nuisances):
         mean = _predict(self, check_theta(truth, "truth"), self.parameters(nuisances))
-        return Observation(self, self.draw(generator(key), np.asarray(mean)))
+        return values(f"truth must give finite data; what {self.name} expects there", mean)
 
 
 @pytree

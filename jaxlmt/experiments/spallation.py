@@ -16,7 +16,7 @@ from ..processes.cevns import KINEMATICS, coherent_prefactor, mediator_strength,
 from ..pytrees import pytree
 from ..quadrature import chebyshev_nodes, lagrange_projection, panels
 from ..sources import spallation as source
-from ..statistics import normalisation_pull, poisson_log_ratio
+from ..statistics import normalisation_given, normalisation_pull, poisson_log_ratio
 from ..validation import choose, edges, number
 from .base import Experiment, frozen, nuisance, start_fold
 
@@ -80,15 +80,17 @@ class Spallation(Experiment):
     def log_likelihood_analytic(self, counts, theta, parameters, marginal):
         if not self.analytic:
             return self.log_likelihood(counts, theta, parameters)
-        prior = self.nuisances[self._norm]
-        profile, volume = normalisation_pull(
-            counts - self.background,
-            self._unscaled_rate(theta, parameters),
-            self._variance(counts),
-            prior.mean,
-            prior.std,
-        )
+        profile, volume = normalisation_pull(*self._pull_arguments(counts, theta, parameters))
         return profile + marginal * volume
+
+    def analytic_given(self, counts, theta, parameters):
+        if not self.analytic:
+            return {}
+        return {self._norm: normalisation_given(*self._pull_arguments(counts, theta, parameters))}
+
+    def _pull_arguments(self, counts, theta, parameters):
+        prior, signal = self.nuisances[self._norm], self._unscaled_rate(theta, parameters)
+        return counts - self.background, signal, self._variance(counts), prior.mean, prior.std
 
 
 @functools.partial(jax.jit, static_argnames=("isotope", "efficiency", "kinematics"))

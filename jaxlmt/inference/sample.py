@@ -21,7 +21,7 @@ from numpyro.infer.hmc import hmc
 from numpyro.infer.util import ParamInfo
 
 from .. import __version__, results
-from ..distributions import PerCoupling
+from ..distributions import PerCoupling, SignedLogUniform, TiedToCoupling
 from ..experiments.base import generator
 from ..quadrature import map_chunks
 from ..validation import number, random_key
@@ -270,22 +270,28 @@ def _loop(sampler, pool, program, total, progress, checkpoint):
 
 
 @jax.jit
-def _meaning(target, z, uniform):
+def _meaning(target, z, uniform, normal):
     """What draws z (n, d) mean: parameter values, terms of the likelihood, expected data by experiment.
 
-    uniform: (n,) random numbers, which decide the sign of a SignedLogUniform parameter.
+    uniform (n,) and normal (n, n_observations): random numbers, for the sign of a SignedLogUniform
+    parameter and for the nuisances that were integrated out, drawn from their conditional distributions.
     """
 
     def one(point):
-        z, uniform = point
+        z, uniform, normal = point
         y, _ = target.ridge(z)
         sign = _draw_sign(target, y, uniform)
         theta, parameters = target.split(y, sign)
         values = {**target.prior.values(theta), **{name: parameters[name] for name in target.free}}
-        mean = {e.name: e.predict(theta, parameters) for e in target.joint.experiments}
+        mean = {}
+        for observation, deviate in zip(target.joint.observations, normal, strict=True):
+            experiment, counts = observation.experiment, observation.counts
+            drawn = experiment.analytic_given(counts, theta, parameters).items()
+            norms = {name: centre + std * deviate for name, (centre, std) in drawn if name not in target.free}
+            mean[experiment.name] = experiment.predict(theta, {**parameters, **norms})
         return values, target.terms(y, sign), mean
 
-    return map_chunks(jax.vmap(one), (z, uniform), 512)
+    return map_chunks(jax.vmap(one), (z, uniform, normal), 512)
 
 
 def _draw_sign(target, y, uniform):
@@ -350,18 +356,22 @@ def _container(run, key, key_after, systematics, attrs):
     target = run.target
     shape = run.z.shape[:2]
     random = generator(key_after)
-    outcome = _meaning(target, run.z.reshape(-1, target.dimension), random.uniform(size=shape[0] * shape[1]))
+    n, experiments = shape[0] * shape[1], target.joint.experiments
+    numbers = random.uniform(size=n), random.normal(size=(n, len(experiments)))
+    outcome = _meaning(target, run.z.reshape(n, target.dimension), *numbers)
     values, terms, mean = jax.tree.map(lambda a: np.asarray(a).reshape(*shape, *a.shape[1:]), outcome)
     if "eps_x" in values:
         coupling = values["g_x"] if "g_x" in values else float(target.prior.theta.g_x)
         values["eps_over_g"] = values["eps_x"] / coupling
-    experiments = target.joint.experiments
+        if isinstance(target.prior.theta.eps_x, TiedToCoupling):
+            values["eps_over_g"] = np.full(shape, float(target.prior.theta.eps_x.ratio))
     stats = dict(run.stats)
     stats["lp"] = -stats.pop("potential_energy")
     boxes = {**_measured_boxes(target.prior), **target.free}
     described = {
         "bounds": {n: b.bounds for n, b in boxes.items() if np.isfinite(b.bounds).all()},
-        "flat_in": {n: b.flat_in for n, b in boxes.items() if hasattr(b, "flat_in")},
+        # two signs are no single logarithm
+        "flat_in": {n: b.flat_in for n, b in boxes.items() if not isinstance(b, SignedLogUniform)},
         "prior": target.prior.describe(),
         "systematics": systematics,
         "seed": np.asarray(jax.random.key_data(key)).tolist(),

@@ -145,8 +145,9 @@ def test_container_terms_and_expectations_are_those_of_its_draws(run, joint):
         assert np.allclose(stored, term, rtol=1e-9, atol=1e-9), name
     for experiment, observation in zip(joint.experiments, joint.observations, strict=True):
         stored = results.group(run, "expected")[experiment.name].values[2, ::250]
-        mean = np.asarray(experiment.expected(theta)) + experiment.background
-        assert np.allclose(stored, mean, rtol=1e-12)
+        norm = (stored - experiment.background) / np.asarray(experiment.expected(theta))
+        # a normalisation that was integrated out is one number per draw, any other is nominal
+        assert np.allclose(norm, norm[:, :1] if experiment.analytic else 1.0, rtol=1e-12)
         observed = results.group(run, "observed_data")[experiment.name].values
         assert np.array_equal(observed, observation.counts)
 
@@ -450,7 +451,8 @@ def two_signs():
 @pytest.fixture(scope="module")
 def sampled(coherent, two_signs):
     """Both at once: two signs, and the norm of ESS10 a parameter of the sampler."""
-    return lmt.sample(coherent, two_signs, key=jax.random.key(0), systematics="sampled")
+    options = {"systematics": "sampled", "draws": 2 * DRAWS}  # one effective draw in 5 to 20
+    return lmt.sample(coherent, two_signs, key=jax.random.key(0), **options)
 
 
 def assert_signs_agree(container, grid):
@@ -476,7 +478,7 @@ def test_both_signs_and_sampled_systematics_agree_with_the_marginal_grid(sampled
     quality = results.diagnostics(sampled)
     assert set(quality.rhat) == {"g_x", "eps_x", "eps_over_g", "ess10.signal_norm"}
     assert quality.worst_rhat < 1.01 and quality.divergent_fraction < 1e-3
-    assert quality.smallest_ess > 1000
+    assert quality.smallest_ess > 800
     assert results.attributes(sampled)["systematics"] == "sampled"
     assert_signs_agree(sampled, lmt.grid_posterior(coherent, two_signs))
 
