@@ -151,16 +151,13 @@ class FitResult:
         }
 
     def __str__(self):
-        values = {**_flatten(self.theta, self.names), **self.nuisances}
+        values = [self.nuisances[n] if n in self.nuisances else _lookup(self.theta, n) for n in self.names]
         sigma = np.sqrt(np.diag(self.covariance))
-        rows = [f"  {n} = {float(values[n]):.5g} +- {s:.2g}" for n, s in zip(self.names, sigma, strict=True)]
+        pairs = zip(self.names, values, sigma, strict=True)
+        rows = [f"  {name} = {value:.5g} +- {width:.2g}" for name, value, width in pairs]
         head = f"best fit, -2 ln L = {self.minus_two_log_likelihood:.4g}"
-        reached = f"{self.optimum.converged:.0%} of {self.optimum.starts} starts reached it"
+        reached = f"{self.optimum.converged:.0%} of {self.optimum.starts} starts reached it, none went lower"
         return "\n".join([f"{head} ({reached})", *rows])
-
-
-def _flatten(theta, names):
-    return {n: _lookup(theta, n) for n in names if hasattr(theta, n.split(".")[0])}
 
 
 def _lookup(theta, name):

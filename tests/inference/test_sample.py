@@ -443,16 +443,15 @@ def coherent():
 
 @pytest.fixture(scope="module")
 def two_signs():
-    """g_x and the mixing free, the mass known."""
-    g_x = lmt.default_prior().theta.g_x
-    return lmt.Prior(HiddenPhoton(g_x, lmt.benchmark("BP4").mass, BOTH_SIGNS))
+    """g_x and the mixing free, the mass known; without the far tail of the mixing, where chains linger."""
+    mixing = PerCoupling(SignedLogUniform(1e-4, 0.03))
+    return lmt.Prior(HiddenPhoton(LogUniform(1e-5, 1e-2), lmt.benchmark("BP4").mass, mixing))
 
 
 @pytest.fixture(scope="module")
 def sampled(coherent, two_signs):
     """Both at once: two signs, and the norm of ESS10 a parameter of the sampler."""
-    options = {"systematics": "sampled", "draws": 2 * DRAWS}  # one effective draw in 5 to 20
-    return lmt.sample(coherent, two_signs, key=jax.random.key(0), **options)
+    return lmt.sample(coherent, two_signs, key=jax.random.key(0), systematics="sampled")
 
 
 def assert_signs_agree(container, grid):
@@ -478,7 +477,7 @@ def test_both_signs_and_sampled_systematics_agree_with_the_marginal_grid(sampled
     quality = results.diagnostics(sampled)
     assert set(quality.rhat) == {"g_x", "eps_x", "eps_over_g", "ess10.signal_norm"}
     assert quality.worst_rhat < 1.01 and quality.divergent_fraction < 1e-3
-    assert quality.smallest_ess > 800
+    assert quality.smallest_ess > 4000
     assert results.attributes(sampled)["systematics"] == "sampled"
     assert_signs_agree(sampled, lmt.grid_posterior(coherent, two_signs))
 
