@@ -130,9 +130,11 @@ def _is_number(text):
 
 
 def _reconstruct(options):
-    from .reconstruction import Reconstruction  # JAX is imported here, after the arguments have been parsed
+    from .reconstruction import Reconstruction
 
     started = time.perf_counter()
+    if options.resume and (options.benchmark or options.mass is not None or options.output):
+        raise UserError("--resume takes the settings of its folder; give no benchmark, truth or --output")
     run = Reconstruction.resume(options.resume) if options.resume else _new_run(options)
     for warning in run.warnings():
         print(f"jaxlmt: warning: {warning}", file=sys.stderr)

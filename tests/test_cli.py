@@ -214,6 +214,7 @@ MISTAKES = {
     "benchmark and truth": (["BP1", *OTHER], ["benchmark", "--mass"]),
     "no truth": ([], ["benchmark", "--mass"]),
     "nothing to resume": (["--resume", "nowhere"], ["--resume", "nowhere"]),
+    "resume and a benchmark": (["BP1", "--resume", "nowhere"], ["--resume", "benchmark"]),
     "output within a file": (["BP1", "--output", "file/run"], ["file"]),
     "output is a file": (["BP1", "--output", "file"], ["--output", "file"]),
     "output overwrites a file": (["BP1", "--output", "file", "--overwrite"], ["file"]),
