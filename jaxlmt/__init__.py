@@ -29,9 +29,11 @@ from .model import (
     LeptonCharges,
     batch,
     benchmark,
+    branching_ratios,
     decay_length,
     invisible_branching_ratio,
     lmu_mixing_ratio,
+    partial_widths,
     total_width,
 )
 from .nuclei import ARGON_40, Isotope
@@ -81,6 +83,7 @@ __all__ = [
     "Uniform",
     "batch",
     "benchmark",
+    "branching_ratios",
     "bremsstrahlung_cross_section",
     "ccm",
     "cenns610",
@@ -96,6 +99,7 @@ __all__ = [
     "invisible_branching_ratio",
     "lmu_mixing_ratio",
     "na64mu",
+    "partial_widths",
     "spallation",
     "total_width",
     *_LAZY,

@@ -92,29 +92,30 @@ def pair_width(coupling, mass, fermion_mass):
     return jnp.where(is_open, width, 0.0)
 
 
-def _neutrino_width(theta):
-    q = theta.charges
-    return (q.e**2 + q.mu**2 + q.tau**2) * theta.g_x**2 * theta.mass / (24.0 * pi)
+def channel_widths(theta):
+    """{channel: Gamma [MeV]}, a pure kernel; channels nu_e, nu_mu, nu_tau, e, mu, tau (pairs).
 
-
-def _lepton_width(theta):
-    q = theta.charges
+    Drees & Zhao 2107.14528, eq 2.4. Hadronic decays, which need eps_x^2 above 2 m_pi, are left out (below
+    1e-4 of the total).
+    """
+    q, scale = theta.charges, theta.g_x**2 * theta.mass / (24.0 * pi)
     # e eps_x is kept for electrons alone, whose own charge is zero in both models; for muons and taus
     # it changes the coupling by 0.4% at eps_x = -g_x/70 and is dropped, as in the paper.
     electron = theta.g_x * q.e + ELECTRIC_CHARGE * theta.eps_x
-    return (
-        pair_width(electron, theta.mass, MASS_ELECTRON)
-        + pair_width(theta.g_x * q.mu, theta.mass, MASS_MUON)
-        + pair_width(theta.g_x * q.tau, theta.mass, MASS_TAU)
-    )
+    return {
+        "nu_e": q.e**2 * scale,
+        "nu_mu": q.mu**2 * scale,
+        "nu_tau": q.tau**2 * scale,
+        "e": pair_width(electron, theta.mass, MASS_ELECTRON),
+        "mu": pair_width(theta.g_x * q.mu, theta.mass, MASS_MUON),
+        "tau": pair_width(theta.g_x * q.tau, theta.mass, MASS_TAU),
+    }
 
 
 def widths(theta):
-    """Partial widths (invisible, visible) [MeV]: neutrino pairs, charged-lepton pairs.
-
-    Pure kernel. Hadronic decays, which need eps_x^2 above 2 m_pi, are left out (below 1e-4 of the total).
-    """
-    return _neutrino_width(theta), _lepton_width(theta)
+    """(invisible, visible) [MeV]: neutrino pairs, charged-lepton pairs. Pure kernel."""
+    each = channel_widths(theta)
+    return each["nu_e"] + each["nu_mu"] + each["nu_tau"], each["e"] + each["mu"] + each["tau"]
 
 
 def inverse_decay_length(theta, energy):
@@ -127,18 +128,18 @@ def inverse_decay_length(theta, energy):
 
 
 @jax.jit
-def _widths(theta):
-    return widths(theta)
+def _channel_widths(theta):
+    return channel_widths(theta)
 
 
 @jax.jit
-def _invisible_branching_ratio(theta):
+def _branching_ratios(theta):
     # g_x cancels where only the ratio eps_x/g_x enters; scaling it out keeps g_x -> 0 finite.
     scale = jnp.where(theta.g_x == 0.0, 1.0, theta.g_x)
-    unit = HiddenPhoton(theta.g_x / scale, theta.mass, theta.eps_x / scale, theta.charges)
-    invisible, visible = widths(unit)
-    total = invisible + visible
-    return jnp.where(total > 0.0, invisible / jnp.where(total > 0.0, total, 1.0), 1.0)
+    each = channel_widths(HiddenPhoton(theta.g_x / scale, theta.mass, theta.eps_x / scale, theta.charges))
+    total = sum(each.values())
+    decays = total > 0.0
+    return {k: jnp.where(decays, v / jnp.where(decays, total, 1.0), 0.0) for k, v in each.items()}
 
 
 @jax.jit
@@ -146,18 +147,34 @@ def _decay_length(theta, energy):
     return 1.0 / inverse_decay_length(theta, energy)
 
 
+def partial_widths(theta):
+    """{channel: partial width [MeV]} for the pairs nu_e, nu_mu, nu_tau, e, mu, tau; 0 below threshold.
+
+    Drees & Zhao 2107.14528, eq 2.4. Any positive mass [MeV]; raises ValueError for invalid parameters.
+    """
+    return _channel_widths(check_theta(theta))
+
+
 def total_width(theta):
     """Gamma_A' [MeV]: neutrinos and charged leptons. Raises ValueError for invalid parameters."""
-    invisible, visible = _widths(check_theta(theta))
-    return invisible + visible
+    return sum(partial_widths(theta).values())
+
+
+def branching_ratios(theta):
+    """{channel: branching ratio}, channels as in :func:`partial_widths`; all 0 for an A' that cannot decay.
+
+    Any positive mass [MeV]; raises ValueError for invalid parameters.
+    """
+    return _branching_ratios(check_theta(theta))
 
 
 def invisible_branching_ratio(theta):
     """BR(A' -> nu nubar), summed over flavours; 1 up to e+e- below 2 m_mu, then 1/2 (Lmu-Ltau) or 1/3.
 
-    Drees & Zhao 2107.14528, eq 2.4. Any positive mass [MeV]; raises ValueError for invalid parameters.
+    1 for an A' that cannot decay. Any positive mass [MeV]; raises ValueError for invalid parameters.
     """
-    return _invisible_branching_ratio(check_theta(theta))
+    each = branching_ratios(theta)
+    return 1.0 - (each["e"] + each["mu"] + each["tau"])
 
 
 def decay_length(theta, energy):

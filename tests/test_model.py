@@ -299,7 +299,7 @@ def test_leaf_types_do_not_retrace():
         theta = lmt.HiddenPhoton(5e-4, mass, -1e-5)
         values = [float(f(theta)) for f in (lmt.total_width, lmt.invisible_branching_ratio)]
         values.append(float(lmt.decay_length(theta, 1000 if isinstance(mass, int) else 1e3)))
-        jitted = (model._widths, model._invisible_branching_ratio, model._decay_length)
+        jitted = (model._channel_widths, model._branching_ratios, model._decay_length)
         sizes = [function._cache_size() for function in jitted]
         assert before is None or (sizes, values) == before
         before = (sizes, values)
@@ -326,3 +326,21 @@ def test_invalid_parameters(function, field, value, message):
 def test_theta_must_be_a_hidden_photon():
     with pytest.raises(TypeError, match="HiddenPhoton; got dict"):
         lmt.total_width({"g_x": 1.0})
+
+
+@pytest.mark.parametrize("charges", [(0.0, 1.0, -1.0), (0.0, 1.0, 0.0), (0.3, -2.0, 0.7)])
+@pytest.mark.parametrize("mass", [0.5, 15.0, 211.0, 212.0, 3553.0, 3554.0, 1e4])
+def test_channels_against_the_reference(mass, charges):
+    g, eps = 7e-4, -2e-5
+    theta = lmt.HiddenPhoton(g, mass, eps, lmt.LeptonCharges(*charges))
+    couplings = (g * charges[0] + independent.E_CHARGE * eps, g * charges[1], g * charges[2])
+    masses = (independent.M_E, independent.M_MU, independent.M_TAU)
+    expected = {
+        **{n: (q * g) ** 2 * mass / (24 * pi) for n, q in zip(("nu_e", "nu_mu", "nu_tau"), charges)},
+        **{n: independent.width_lepton(c, mass, m) for n, c, m in zip(("e", "mu", "tau"), couplings, masses)},
+    }
+    found, ratios, total = lmt.partial_widths(theta), lmt.branching_ratios(theta), sum(expected.values())
+    assert set(found) == set(ratios) == set(expected)
+    for name, width in expected.items():
+        assert float(found[name]) == pytest.approx(width, rel=1e-10, abs=1e-300), name
+        assert float(ratios[name]) == pytest.approx(width / total, rel=1e-10, abs=1e-300), name
