@@ -38,7 +38,6 @@ class Prior:
             raise ValueError(
                 f"theta must be a jaxlmt.HiddenPhoton of numbers and distributions; got {theta!r}"
             )
-        switch("theta.running", theta.running)
         self.theta = jax.tree.map(_as_leaf, theta, is_leaf=_is_distribution)
         for name, leaf in self._named_leaves():
             if _is_distribution(leaf):
@@ -55,6 +54,7 @@ class Prior:
             lowest = _lowest(leaf)
             if lowest < 0.0 or (low_open and lowest == 0.0):
                 raise ValueError(f"{name} must have a positive support; got {leaf!r}, from {lowest:g}")
+        switch("theta.running", self.theta.running)
         if not self.names:
             raise ValueError("theta must leave at least one parameter free; got numbers only")
         if len(self._signed()) > 1:
