@@ -291,7 +291,6 @@ def test_running_is_part_of_the_structure():
         jax.jit(lambda theta: theta)(running),
         jax.vmap(lambda theta: theta)(lmt.batch(replace(running, mass=np.array([1.0, 2.0])))),
         jax.grad(lmt.total_width)(running),
-        jax.hessian(lmt.total_width)(running),
     ]
     assert all(theta.running is True for theta in kept)
     with pytest.raises(TypeError, match="positional"):
