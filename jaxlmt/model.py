@@ -104,7 +104,7 @@ def channel_widths(theta):
     1e-4 of the total).
     """
     q, scale = theta.charges, theta.g_x**2 * theta.mass / (24.0 * pi)
-    # e eps_x is kept for electrons alone, whose own charge is zero in both models; for muons and taus
+    # The mixing is kept for electrons alone, whose own charge is zero in both models; for muons and taus
     # it changes the coupling by 0.4% at eps_x = -g_x/70 and is dropped, as in the paper.
     on_shell = theta.mass**2
     coupling = theta.g_x * q.e + ELECTRIC_CHARGE * mixing(theta, on_shell)
@@ -195,7 +195,8 @@ def _check_mixing(theta, q2):
 def partial_widths(theta):
     """{channel: partial width [MeV]} for the pairs nu_e, nu_mu, nu_tau, e, mu, tau; 0 below threshold.
 
-    Drees & Zhao 2107.14528, eq 2.4. Any positive mass [MeV]; raises ValueError for invalid parameters.
+    Drees & Zhao 2107.14528, eq 2.4; e+e- with the mixing at q^2 = M_A'^2, complex where it runs. Any positive
+    mass [MeV]; raises ValueError for invalid parameters.
     """
     return _channel_widths(check_theta(theta))
 

@@ -114,8 +114,8 @@ def _fold_nodes(log_range):
     """Chebyshev nodes in ln E_R for which the square of 1/(2 M_N E_R + M^2) is exact, whatever M.
 
     Its poles lie at a distance of pi from the axis, so that the error falls as rho^(-n); the surplus of
-    digits is for bins in which Z and A' cancel, and for slopes. So do the branch points of a running mixing,
-    at 2 M_N E_R = -4 m_l^2.
+    digits is for bins in which Z and A' cancel, and for slopes. The branch points of a running mixing, at
+    2 M_N E_R = -4 m_l^2, lie at the same distance.
     """
     distance = 2.0 * np.pi / log_range
     rho = distance + np.sqrt(1.0 + distance**2)
