@@ -98,16 +98,15 @@ class Analysis:
 
     def headline(self):
         """One line that says what is found from what."""
-        entries = self.table["experiments"]
-        words = {e["data"] if isinstance(e["data"], str) else "given" for e in entries.values()} - {"measured"}
-        point = ""
+        table, point = self.table, ""
+        data = [entry["data"] for entry in table["experiments"].values()]
+        words = {word if isinstance(word, str) else "given" for word in data} - {"measured"} or {"measured"}
         if self.truth is not None:
             t = _coordinates(self.truth)
             point = f" (M_A' = {t['mass']:g} MeV, g_x = {t['g_x']:g}, eps_x/g_x = {t['eps_over_g']:.4g})"
-        return (
-            f"{self.label}{point} from {', '.join(entries)}; {' and '.join(sorted(words)) or 'measured'} data, "
-            f"model {self.table['model']['name']}, eps {config.mixing_name(self.table)}"
-        )
+        names, kinds = ", ".join(table["experiments"]), " and ".join(sorted(words))
+        model, mixing = table["model"]["name"], config.mixing_name(table)
+        return f"{self.label}{point} from {names}; {kinds} data, model {model}, eps {mixing}"
 
     def warnings(self):
         """Sentences about what is allowed and looks like a mistake."""

@@ -43,6 +43,11 @@ def _one_line(text):
     return " ".join(str(text).split())
 
 
+def _listed(text):
+    """Comma-separated names as a list; None stays None."""
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+
+
 def _join_numbers(arguments):
     """``--mixing=-1e-2`` for ``--mixing -1e-2``: argparse takes -1e-2 for an option."""
     joined = []
@@ -70,7 +75,7 @@ def parser():
     )
     top.add_argument("--version", action="store_true", help="print the version and exit")
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
-    for add in (_add_reconstruct, _add_run):
+    for add in (_add_reconstruct, _add_run, _add_compare):
         add(commands)
     return top
 
@@ -157,7 +162,7 @@ def _described(options):
     from .validation import choose
 
     truth, label = _truth(options)
-    names = [name.strip() for name in options.experiments.split(",") if name.strip()]
+    names = _listed(options.experiments)
     for name in names:
         choose("--experiments", name, EXPERIMENTS)
     if not names or len(set(names)) != len(names):
@@ -229,9 +234,7 @@ def _read(path):
 
 def _add_output(command, *, default):
     where = command.add_argument_group("output")
-    where.add_argument(
-        "--output", type=Path, metavar="DIR", help=f"default {default}, or the next free name"
-    )
+    where.add_argument("--output", type=Path, metavar="DIR", help=f"default {default}, or the next free name")
     where.add_argument("--overwrite", action="store_true", help="replace the files of an existing --output")
     where.add_argument("--resume", type=Path, metavar="DIR", help="go on with an interrupted run")
     where.add_argument(
@@ -298,3 +301,43 @@ def _free(folder, stem, suffix=""):
     """folder/stem + suffix, or the first of stem-2, stem-3, ... that does not exist."""
     names = [folder / f"{stem}{count}{suffix}" for count in ("", *(f"-{i}" for i in range(2, 10_000)))]
     return next(name for name in names if not name.exists())
+
+
+# --- compare --------------------------------------------------------------------------------------
+
+
+def _add_compare(commands):
+    command = commands.add_parser(
+        "compare",
+        help="posteriors of several runs in one picture and one table",
+        description="Overlay the posteriors of runs: a picture, and a table of every parameter.",
+    )
+    command.set_defaults(action=_compare)
+    command.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of a run")
+    command.add_argument("--labels", metavar="LIST", help="comma-separated names for the legend, one a run")
+    command.add_argument(
+        "--variables", metavar="LIST", help="comma-separated (default: parameters that vary in all runs)"
+    )
+    command.add_argument(
+        "--output", type=Path, metavar="PNG", help="default compare.png, or the next free name"
+    )
+    command.add_argument("--overwrite", action="store_true", help="replace an existing --output")
+
+
+def _compare(options):
+    from . import plots
+    from .compare import common_truth, load_runs, table
+
+    if len(options.runs) < 2:
+        raise UserError(f"compare takes at least two runs; got {options.runs[0]}")
+    path = options.output or _free(Path(), "compare", ".png")
+    if path.suffix != ".png" or path.is_dir() or not path.parent.is_dir():
+        raise UserError(f"--output {path} must be a .png file in a folder that exists")
+    if path.exists() and not options.overwrite:
+        raise UserError(f"--output {path} exists; give another one or --overwrite")
+    runs = load_runs(options.runs, _listed(options.labels))
+    picture = plots.compare(runs, truth=common_truth(runs), variables=_listed(options.variables))
+    print(table(runs))
+    picture.savefig(path)
+    print(f"\npicture in {os.path.relpath(path)}")
+    return 0

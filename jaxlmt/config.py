@@ -121,8 +121,9 @@ def resolve(table, *, label, folder):
 
 
 def _label(value):
-    if not isinstance(value, str) or not re.fullmatch(r"(?!\.)[^/\\]{1,100}", value) or not value.isprintable():
-        raise ValueError(f"label must be the name of a folder, without slashes or a leading dot; got {value!r}")
+    fits = isinstance(value, str) and value.isprintable() and re.fullmatch(r"(?!\.)[^/\\]{1,100}", value)
+    if not fits:
+        raise ValueError(f"label must be the name of a folder, without slashes or leading dot; got {value!r}")
     return value
 
 
@@ -202,8 +203,8 @@ def _prior(table):
     if isinstance(table["eps_x"], str):
         name = table["eps_x"]
         if name not in MIXING_PRIORS:
-            allowed = ", ".join(map(repr, MIXING_PRIORS))
-            raise ValueError(f"prior.eps_x must be one of {allowed}, a number or a distribution; got {name!r}")
+            allowed = f"{', '.join(map(repr, MIXING_PRIORS))}, a number or a distribution"
+            raise ValueError(f"prior.eps_x must be one of {allowed}; got {name!r}")
         table["eps_x"] = _plain(MIXING_PRIORS[name])
     return {key: _parameter(f"prior.{key}", value) for key, value in table.items()}
 
@@ -286,7 +287,7 @@ def _built(value):
 
 @functools.cache
 def _defaults(factory):
-    """{field: default} of an experiment's factory, in its order; ``inspect.Parameter.empty`` if it has none."""
+    """{field: default} of an experiment's factory; ``inspect.Parameter.empty`` where it has none."""
     parameters = inspect.signature(factory).parameters
     return {name: parameter.default for name, parameter in parameters.items() if name != "name"}
 
@@ -331,7 +332,7 @@ def _experiment(name, entry, folder):
         fields = {**_written(defaults), **fields}
     data = _data(f"{key}.data", entry.get("data", "measured" if name in PUBLISHED else "asimov"), folder)
     if data == "measured" and name not in PUBLISHED:
-        raise ValueError(f"{key}.data: of {name} no measured data are known; give a list of counts or a .csv file")
+        raise ValueError(f"{key}.data: no data of {name} are known; give a list of counts or a .csv file")
     return {**({"type": entry["type"]} if own else {}), "data": data, **fields}
 
 

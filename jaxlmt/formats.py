@@ -1,4 +1,4 @@
-"""Files of an analysis: TOML in and out, counts from a CSV. Every mistake is a ValueError that names the file."""
+"""Files of an analysis: TOML in and out, counts from a CSV. Mistakes are ValueErrors that name the file."""
 
 import csv
 import json
@@ -64,7 +64,7 @@ def _inline(value):
         return f"{{ {', '.join(_assignments(value))} }}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_inline, value))}]"
-    return repr(value)
+    return f"{value:g}" if float(f"{value:g}") == value else repr(value)  # exact, and short where it can be
 
 
 # --- counts ---------------------------------------------------------------------------------------
@@ -74,7 +74,7 @@ def read_counts(path):
     """Counts from a CSV file, one row a bin: {"counts": [...]} and, where it is there, "lower_edge".
 
     Either one column of numbers, with or without the header ``counts``, or two columns with the header
-    ``lower_edge,counts`` in any order. Blank lines and lines that start with # are skipped.
+    ``lower_edge,counts`` in any order. Blank lines are skipped, and so is what follows a #.
     """
     rows = _rows(path)
     if not rows:
@@ -103,9 +103,9 @@ def read_counts(path):
 def _rows(path):
     """[(line number, cells)] of the lines that hold something."""
     lines = _read_text(path).splitlines()
-    kept = [(i, line) for i, line in enumerate(lines, 1) if line.strip() and not line.lstrip().startswith("#")]
+    kept = [(i, line) for i, line in enumerate(lines, 1) if line.partition("#")[0].strip()]
     try:
-        return [(i, next(csv.reader([line], strict=True))) for i, line in kept]
+        return [(i, next(csv.reader([line.partition("#")[0]], strict=True))) for i, line in kept]
     except csv.Error as error:
         raise ValueError(f"{path} is not CSV: {error}") from error
 

@@ -30,9 +30,8 @@ def known_keys(section, table, allowed):
     for key in table:
         if key not in allowed:
             (nearest,) = difflib.get_close_matches(str(key), allowed, n=1, cutoff=0.0)
-            raise ValueError(
-                f"unknown key {prefix}{key} (did you mean {prefix}{nearest}?); allowed here: {', '.join(allowed)}"
-            )
+            hint = f"did you mean {prefix}{nearest}?"
+            raise ValueError(f"unknown key {prefix}{key} ({hint}); allowed here: {', '.join(allowed)}")
     return table
 
 
