@@ -27,9 +27,10 @@ def _read_text(path):
 
 def read_toml(path):
     """The dict in a TOML file. Raises ValueError for what is none."""
+    text = _read_text(path)
     try:
-        return tomllib.loads(_read_text(path).replace("\r\n", "\n"))
-    except tomllib.TOMLDecodeError as error:
+        return tomllib.loads(text)
+    except ValueError as error:
         raise ValueError(f"{path} is not TOML: {error}") from error
     except RecursionError as error:
         raise ValueError(f"{path} is not TOML that can be read: it is nested too deeply") from error
@@ -64,7 +65,11 @@ def _inline(value):
         return f"{{ {', '.join(_assignments(value))} }}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_inline, value))}]"
-    return f"{value:g}" if float(f"{value:g}") == value else repr(value)  # exact, and short where it can be
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and float(f"{value:g}") == value:
+        return f"{value:g}"  # shorter, and as exact
+    return repr(value)
 
 
 # --- counts ---------------------------------------------------------------------------------------
