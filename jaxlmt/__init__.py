@@ -45,6 +45,7 @@ from .processes.gminus2 import coupling_from_delta_a_mu, delta_a_mu
 from .settings import enable_compilation_cache, enable_x64
 
 _LAZY = {  # name: module, loaded on first use
+    "Analysis": "analysis",
     "Prior": "inference.priors",
     "default_prior": "inference.priors",
     "fit": "inference.fit",

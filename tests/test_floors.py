@@ -34,7 +34,7 @@ FLOORS = {
     6: ("likelihood", "results"),
     7: ("inference",),
     8: ("plots",),
-    9: ("config", "reconstruction", "cli", "figures", "__main__"),
+    9: ("formats", "config", "analysis", "run", "compare", "cli", "figures", "__main__"),
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
 HEAVY = ("numpyro", "arviz", "matplotlib", "optax", "xarray", "tqdm", "scipy.optimize")

@@ -215,10 +215,9 @@ _TABLE_2 = {  # with the resolutions of 2104.03297's text over its table: CCM's 
 }
 
 
-@functools.cache
-def _detector(name, fields):
+def _table_2(name):
     mass, bin_edges, protons, ratio, baseline, sigma, efficiency = _TABLE_2[name]
-    arguments = {
+    return {
         "mass_tonne": mass,
         "bin_edges": bin_edges,
         "protons_on_target": protons,
@@ -227,7 +226,11 @@ def _detector(name, fields):
         "signal_norm": Normal(1.0, sigma),
         "efficiency": efficiency,
     }
-    return spallation(name, **{**arguments, **dict(fields)})
+
+
+@functools.cache
+def _detector(name, fields):
+    return spallation(name, **{**_table_2(name), **dict(fields)})
 
 
 def _cached_detector(name, fields):
@@ -255,3 +258,13 @@ def ess(**fields):
 def ess10(**fields):
     """10 kg of argon at the ESS with a threshold of 0.1 keV. Keywords as :func:`spallation`."""
     return _cached_detector("ess10", fields)
+
+
+def _signature(name):
+    defaults, parameters = _table_2(name), inspect.signature(spallation).parameters.values()
+    keywords = [p for p in parameters if p.name in _FIELDS]
+    return inspect.Signature([p.replace(default=defaults.get(p.name, p.default)) for p in keywords])
+
+
+for _factory in (cenns610, ccm, ess, ess10):  # what help() shows, and what an analysis file may change
+    _factory.__signature__ = _signature(_factory.__name__)
