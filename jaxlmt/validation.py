@@ -35,6 +35,13 @@ def known_keys(section, table, allowed):
     return table
 
 
+def switch(argument, value):
+    """``value`` as bool if it is True or False, else ValueError."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{argument} must be True or False; got {value!r}")
+    return bool(value)
+
+
 def require_x64():
     """Raise RuntimeError unless JAX computes in double precision."""
     if not jax.config.jax_enable_x64:
@@ -121,9 +128,10 @@ def edges(argument, value, *, low=0.0):
 
 def check_theta(theta, argument="theta"):
     """``theta`` with float64 leaves; ValueError where a concrete value is not physical."""
-    for name in ("g_x", "mass", "eps_x", "charges"):
+    for name in ("g_x", "mass", "eps_x", "charges", "running"):
         if not hasattr(theta, name):
             raise TypeError(f"{argument} must be a jaxlmt.HiddenPhoton; got {type(theta).__name__}")
+    switch(f"{argument}.running", theta.running)
     try:
         theta = to_float64(theta)
     except (TypeError, ValueError) as error:

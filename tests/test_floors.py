@@ -27,7 +27,7 @@ FLOORS = {
         "settings",
         "data",
     ),
-    2: ("model", "nuclei"),
+    2: ("mixing", "model", "nuclei"),
     3: ("processes",),
     4: ("sources", "detection", "darkmatter"),
     5: ("experiments",),
