@@ -209,7 +209,10 @@ def _prior(table):
             allowed = f"{', '.join(map(repr, MIXING_PRIORS))}, a number or a distribution"
             raise ValueError(f"prior.eps_x must be one of {allowed}; got {name!r}")
         table["eps_x"] = _plain(MIXING_PRIORS[name])
-    return {key: _parameter(f"prior.{key}", value) for key, value in table.items()}
+    found = {key: _parameter(f"prior.{key}", value) for key, value in table.items()}
+    if isinstance(found["g_x"], float):
+        number("prior.g_x", found["g_x"], **POSITIVE)  # or eps_x/g_x would have no value
+    return found
 
 
 def prior(resolved):

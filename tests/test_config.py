@@ -232,6 +232,7 @@ MISTAKES = [
     ({"model": {"charges": {"muon": 1}}}, "unknown key model.charges.muon (did you mean model.charges.mu?)"),
     ({"model": {"charges": {"tau": "free"}}}, "model.charges.tau must be a number or a distribution"),
     ({"prior": {"coupling": 1}}, "unknown key prior.coupling"),
+    ({"prior": {"g_x": 0.0}}, "prior.g_x must be a finite number in (0, inf]"),
     ({"prior": {"g_x": "free"}}, "prior.g_x must be a number or a distribution"),
     ({"prior": {"eps_x": "fre"}}, "prior.eps_x must be one of 'free', 'tied'"),
     ({"prior": {"mass": {"uniform": [-1, 10]}}}, "prior: mass must have a positive support"),
