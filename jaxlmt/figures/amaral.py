@@ -28,7 +28,7 @@ PLANE = {"x_range": (1.0, 300.0), "y_range": (1e-4, 1e-2)}  # what the panels sh
 _NA64MU_NOTE = {
     "paper": "NA64mu: constant photon flux with the paper's printed prefactor (pi below the derived one), "
     "its C4 corrected.",
-    "ww": "NA64mu: Weizsaecker-Williams kernel, 2.0 to 2.5 times the events of the paper's, of another shape.",
+    "ww": "NA64mu: Weizsaecker-Williams kernel, 2.0 to 2.5 times the paper's events, of another shape.",
 }
 _THRESHOLD = "CEvNS: CCM's threshold is 20 keV (text), not 10 (Table 2);"
 _CEVNS_NOTE = {
@@ -177,7 +177,7 @@ def _combination(ratio, kernel, data, seed, points):
         alone = profile(joint.only("na64mu"), _tied(ratio), points=points, **PLANE)
         together = profile(joint, _tied(ratio), points=points, **PLANE)
         detectors = _detector_scans(name, ratio, kernel, data, seed, points)
-        strength.append(f"{name} {_tension(joint, ratio):.3g}")
+        strength.append(f"{name} {_tension(joint, ratio):.1f}")
         return {NA64MU: alone, **detectors, "combined": together}
 
     made = _panels(scans, filled="combined", band=gminus2())
@@ -213,9 +213,8 @@ def _panels(scans, *, filled=None, band=None):
         key |= {text.get_text(): h for h, text in zip(legend.legend_handles, legend.get_texts(), strict=True)}
         legend.remove()
     with style():
-        made.legend(
-            key.values(), key.keys(), ncols=5, loc="upper center", fontsize=10, bbox_to_anchor=(0.5, 1.0)
-        )
+        place = {"loc": "upper center", "bbox_to_anchor": (0.5, 1.0), "borderaxespad": 0.2}
+        made.legend(key.values(), key.keys(), ncols=6 if len(key) > 10 else 5, fontsize=10, **place)
     return made
 
 
