@@ -32,6 +32,8 @@ from .model import (
     branching_ratios,
     decay_length,
     invisible_branching_ratio,
+    kinetic_mixing,
+    kinetic_mixing_squared,
     lmu_mixing_ratio,
     partial_widths,
     total_width,
@@ -43,9 +45,14 @@ from .processes.gminus2 import coupling_from_delta_a_mu, delta_a_mu
 from .settings import enable_compilation_cache, enable_x64
 
 _LAZY = {  # name: module, loaded on first use
+    "Analysis": "analysis",
     "Prior": "inference.priors",
     "default_prior": "inference.priors",
     "fit": "inference.fit",
+    "profile": "inference.profile",
+    "Profile": "inference.profile",
+    "tension": "inference.tension",
+    "Tension": "inference.tension",
     "FitResult": "inference.fit",
     "grid_posterior": "inference.grid",
     "GridPosterior": "inference.grid",
@@ -97,6 +104,8 @@ __all__ = [
     "ess10",
     "gminus2",
     "invisible_branching_ratio",
+    "kinetic_mixing",
+    "kinetic_mixing_squared",
     "lmu_mixing_ratio",
     "na64mu",
     "partial_widths",

@@ -1,4 +1,7 @@
-"""The command line: ``jaxlmt reconstruct BP1``."""
+"""The command line: ``jaxlmt reconstruct BP1``, ``jaxlmt run analysis.toml``, ``jaxlmt compare RUN RUN``.
+
+Every command is a pair of functions, one that adds its parser and one that does it.
+"""
 
 import argparse
 import os
@@ -25,89 +28,24 @@ class UserError(Exception):
 
 
 class _Parser(argparse.ArgumentParser):
+    def __init__(self, **options):
+        options.setdefault("formatter_class", argparse.RawTextHelpFormatter)
+        super().__init__(allow_abbrev=False, **options)
+
     def parse_known_args(self, args=None, namespace=None):
         return super().parse_known_args(_join_numbers(sys.argv[1:] if args is None else args), namespace)
 
-
-def parser():
-    """The argument parser of ``jaxlmt``."""
-    formatter = argparse.RawTextHelpFormatter
-    top = _Parser(
-        prog="jaxlmt",
-        description="Is it really Lmu-Ltau? Likelihoods of a light hidden photon, in JAX.",
-        formatter_class=formatter,
-    )
-    top.add_argument("--version", action="store_true", help="print the version and exit")
-    commands = top.add_subparsers(dest="command", metavar="COMMAND")
-    run = commands.add_parser(
-        "reconstruct",
-        help="posterior of (g_x, M_A', eps_x) for a benchmark point",
-        description="Reconstruct (g_x, M_A', eps_x) of a true A' from simulated and measured data.",
-        epilog=EPILOG,
-        formatter_class=formatter,
-    )
-    run.add_argument("benchmark", nargs="?", metavar="BENCHMARK", help="BP1 ... BP4 (2104.03297, Table 1)")
-    truth = run.add_argument_group("another truth, instead of a benchmark")
-    truth.add_argument("--mass", type=float, metavar="MEV", help="mass of the true A' in MeV")
-    truth.add_argument("--coupling", type=float, metavar="G", help="its coupling g_x")
-    truth.add_argument("--mixing", type=float, metavar="RATIO", help="its eps_x/g_x (default -1/70)")
-    what = run.add_argument_group("the analysis")
-    what.add_argument(
-        "--experiments",
-        default="gminus2,na64mu,cenns610,ccm,ess,ess10",
-        metavar="LIST",
-        help="comma-separated, from gminus2, na64mu, cenns610, ccm, ess, ess10 (default: all)",
-    )
-    what.add_argument(
-        "--model",
-        default="lmu-ltau",
-        metavar="NAME",
-        help="hypothesis that is fitted: lmu-ltau (default) or lmu;\nthe truth is Lmu-Ltau",
-    )
-    what.add_argument("--eps", default="free", metavar="PRIOR", help=EPS_HELP)
-    what.add_argument(
-        "--kernel", default="ww", metavar="NAME", help="NA64mu cross section: ww (default) or paper"
-    )
-    what.add_argument("--gminus2", default="2021", metavar="YEAR", help="measurement: 2021 (default) or 2025")
-    what.add_argument("--data", default="asimov", metavar="KIND", help="asimov (default) or toy")
-    how = run.add_argument_group("the sampler")
-    how.add_argument("--chains", type=int, default=4, metavar="N", help="default 4")
-    how.add_argument("--draws", type=int, default=5000, metavar="N", help="per chain, default 5000")
-    how.add_argument("--warmup", type=int, default=400, metavar="N", help="default 400")
-    how.add_argument("--seed", type=int, default=0, metavar="N", help="default 0")
-    where = run.add_argument_group("output")
-    where.add_argument(
-        "--output", type=Path, metavar="DIR", help="default runs/BENCHMARK, or the next free name"
-    )
-    where.add_argument("--overwrite", action="store_true", help="replace the files of an existing --output")
-    where.add_argument("--resume", type=Path, metavar="DIR", help="go on with an interrupted run")
-    where.add_argument(
-        "--no-cache", action="store_true", help="do not keep compiled programs for the next run"
-    )
-    where.add_argument("--quiet", action="store_true", help="no progress bar")
-    return top
+    def error(self, message):
+        self.exit(2, f"{self.prog}: error: {_one_line(message)}; see {self.prog} --help\n")
 
 
-def main(arguments=None):
-    """Entry point; returns the exit status: 0, 1 for an error, 130 when interrupted."""
-    top = parser()
-    options = top.parse_args(arguments)
-    if options.version:
-        from . import __version__
+def _one_line(text):
+    return " ".join(str(text).split())
 
-        print(f"jaxlmt {__version__}")
-        return 0
-    if options.command is None:
-        top.print_help()
-        return 0
-    try:
-        return _reconstruct(options)
-    except (UserError, ValueError) as error:
-        print(f"jaxlmt: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt as interruption:
-        print(f"\njaxlmt: {interruption or 'interrupted'}", file=sys.stderr)
-        return 130
+
+def _listed(text):
+    """Comma-separated names as a list; None stays None."""
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _join_numbers(arguments):
@@ -129,20 +67,203 @@ def _is_number(text):
     return True
 
 
+def parser():
+    """The argument parser of ``jaxlmt``."""
+    top = _Parser(
+        prog="jaxlmt",
+        description="Is it really Lmu-Ltau? Likelihoods of a light hidden photon, in JAX.",
+    )
+    top.add_argument("--version", action="store_true", help="print the version and exit")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND")
+    for add in (_add_reconstruct, _add_run, _add_compare):
+        add(commands)
+    return top
+
+
+def main(arguments=None):
+    """Entry point; returns the exit status: 0, 1 for an error, 130 when interrupted."""
+    top = parser()
+    options = top.parse_args(arguments)
+    if options.version:
+        from . import __version__
+
+        print(f"jaxlmt {__version__}")
+        return 0
+    if options.command is None:
+        top.print_help()
+        return 0
+    try:
+        return options.action(options)
+    except (UserError, ValueError, OSError) as error:
+        print(f"jaxlmt: {_one_line(error)}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt as interruption:
+        print(f"\njaxlmt: {interruption or 'interrupted'}", file=sys.stderr)
+        return 130
+
+
+# --- reconstruct ----------------------------------------------------------------------------------
+
+
+def _add_reconstruct(commands):
+    command = commands.add_parser(
+        "reconstruct",
+        help="posterior of (g_x, M_A', eps_x) for a benchmark point",
+        description="Reconstruct (g_x, M_A', eps_x) of a true A' from simulated and measured data.",
+        epilog=EPILOG,
+    )
+    command.set_defaults(action=_reconstruct)
+    command.add_argument(
+        "benchmark", nargs="?", metavar="BENCHMARK", help="BP1 ... BP4 (2104.03297, Table 1)"
+    )
+    truth = command.add_argument_group("another truth, instead of a benchmark")
+    truth.add_argument("--mass", type=float, metavar="MEV", help="mass of the true A' in MeV")
+    truth.add_argument("--coupling", type=float, metavar="G", help="its coupling g_x")
+    truth.add_argument("--mixing", type=float, metavar="RATIO", help="its eps_x/g_x (default -1/70)")
+    what = command.add_argument_group("the analysis")
+    what.add_argument(
+        "--experiments",
+        default="gminus2,na64mu,cenns610,ccm,ess,ess10",
+        metavar="LIST",
+        help="comma-separated, from gminus2, na64mu, cenns610, ccm, ess, ess10 (default: all)",
+    )
+    what.add_argument(
+        "--model",
+        default="lmu-ltau",
+        metavar="NAME",
+        help="hypothesis that is fitted: lmu-ltau (default) or lmu;\nthe truth is Lmu-Ltau",
+    )
+    what.add_argument("--eps", default="free", metavar="PRIOR", help=EPS_HELP)
+    what.add_argument(
+        "--kernel", default="ww", metavar="NAME", help="NA64mu cross section: ww (default) or paper"
+    )
+    what.add_argument("--gminus2", default="2021", metavar="YEAR", help="measurement: 2021 (default) or 2025")
+    what.add_argument("--data", default="asimov", metavar="KIND", help="asimov (default) or toy")
+    how = command.add_argument_group("the sampler")
+    how.add_argument("--chains", type=int, default=4, metavar="N", help="default 4")
+    how.add_argument("--draws", type=int, default=5000, metavar="N", help="per chain, default 5000")
+    how.add_argument("--warmup", type=int, default=400, metavar="N", help="default 400")
+    how.add_argument("--seed", type=int, default=0, metavar="N", help="default 0")
+    _add_output(command, default="runs/BENCHMARK")
+
+
 def _reconstruct(options):
-    from .reconstruction import Reconstruction
+    if options.resume and (options.benchmark or options.mass is not None):
+        raise UserError("--resume takes the analysis of its folder; give no benchmark or truth")
+    return _execute(options, _described)
+
+
+def _described(options):
+    """The analysis that the options of ``reconstruct`` describe."""
+    from .analysis import Analysis
+    from .config import EXPERIMENTS, PUBLISHED
+    from .experiments.gminus2 import measurements
+    from .processes.bremsstrahlung import KERNELS
+    from .validation import choose
+
+    truth, label = _truth(options)
+    names = _listed(options.experiments)
+    for name in names:
+        choose("--experiments", name, EXPERIMENTS)
+    if not names or len(set(names)) != len(names):
+        raise UserError(
+            f"--experiments must be distinct names, at least one of {', '.join(EXPERIMENTS)}; "
+            f"got {options.experiments!r}"
+        )
+    fields = {
+        "gminus2": {"measurement": choose("--gminus2", options.gminus2, measurements())},
+        "na64mu": {"kernel": choose("--kernel", options.kernel, KERNELS)},
+    }
+    data = {"data": choose("--data", options.data, ("asimov", "toy"))}
+    experiments = {n: {**({} if n in PUBLISHED else data), **fields.get(n, {})} for n in names}
+    ratio = _is_number(options.eps) and abs(float(options.eps)) < float("inf")
+    return Analysis(
+        {
+            "label": label,
+            "truth": truth,
+            "model": {"name": options.model},
+            "prior": {"eps_x": {"tied": float(options.eps)} if ratio else options.eps},
+            "experiments": experiments,
+            "sampler": {name: getattr(options, name) for name in ("chains", "draws", "warmup", "seed")},
+        }
+    )
+
+
+def _truth(options):
+    """The section [truth], and its name."""
+    from .validation import number
+
+    custom = options.mass is not None or options.coupling is not None
+    if custom == (options.benchmark is not None):
+        raise UserError("give either a benchmark (BP1 ... BP4) or both --mass and --coupling")
+    if custom and (options.mass is None or options.coupling is None):
+        raise UserError("--mass and --coupling belong together")
+    mixing = {} if options.mixing is None else {"eps_over_g": number("--mixing", options.mixing)}
+    if not custom:
+        return {"benchmark": options.benchmark, **mixing}, options.benchmark
+    mass = number("--mass", options.mass, low=0.0, low_open=True)
+    g_x = number("--coupling", options.coupling, low=0.0, low_open=True)
+    return {"mass": mass, "g_x": g_x, **mixing}, f"M{mass:g}-g{g_x:g}"
+
+
+# --- run ------------------------------------------------------------------------------------------
+
+
+def _add_run(commands):
+    command = commands.add_parser(
+        "run",
+        help="the analysis of a TOML file",
+        description="Do the analysis that a TOML file describes: docs/examples/analysis.toml shows how.",
+    )
+    command.set_defaults(action=_run)
+    command.add_argument("file", nargs="?", type=Path, metavar="ANALYSIS.toml", help="what to do")
+    _add_output(command, default="runs/LABEL")
+
+
+def _run(options):
+    if (options.file is None) == (options.resume is None):
+        raise UserError("give either the TOML file of an analysis or --resume and the folder of a run")
+    return _execute(options, lambda options: _read(options.file))
+
+
+def _read(path):
+    from .analysis import Analysis
+
+    return Analysis.read(path)
+
+
+def _add_output(command, *, default):
+    where = command.add_argument_group("output")
+    where.add_argument("--output", type=Path, metavar="DIR", help=f"default {default}, or the next free name")
+    where.add_argument("--overwrite", action="store_true", help="replace the files of an existing --output")
+    where.add_argument("--resume", type=Path, metavar="DIR", help="go on with an interrupted run")
+    where.add_argument(
+        "--no-cache", action="store_true", help="do not keep compiled programs for the next run"
+    )
+    where.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _execute(options, analyse):
+    """Do the analysis that ``analyse(options)`` makes, or resume the one of a folder."""
+    from .run import Run, unfinished
+    from .settings import enable_x64
 
     started = time.perf_counter()
-    if options.resume and (options.benchmark or options.mass is not None or options.output):
-        raise UserError("--resume takes the settings of its folder; give no benchmark, truth or --output")
-    run = Reconstruction.resume(options.resume) if options.resume else _new_run(options)
-    for warning in run.warnings():
+    enable_x64()
+    if options.resume:
+        if options.output:
+            raise UserError("--resume goes on in its own folder; give no --output")
+        analysis, folder = _read(unfinished(options.resume)), options.resume
+    else:
+        analysis = analyse(options)
+        folder = _folder(options, analysis.label)
+    run = Run(analysis, folder, overwrite=options.overwrite, resume=options.resume is not None)
+    for warning in analysis.warnings():
         print(f"jaxlmt: warning: {warning}", file=sys.stderr)
     if not options.no_cache:
-        run.use_cache()
-    show = sys.stderr.isatty() and not options.quiet
-    print(run.headline(), flush=True)
-    complete = run.sample(progress=show)
+        _use_cache()
+    print(analysis.headline(), flush=True)
+    complete = run.sample(progress=sys.stderr.isatty() and not options.quiet)
     failures = run.report(print)
     print(f"\n{time.perf_counter() - started:.1f} s; results in {os.path.relpath(run.folder)}{os.sep}")
     for failure in failures:
@@ -153,40 +274,18 @@ def _reconstruct(options):
     return 1 if failures else 0
 
 
-def _new_run(options):
-    from .config import Settings
-    from .reconstruction import Reconstruction
+def _use_cache():
+    """Keep compiled programs in the user's cache folder."""
+    import platformdirs
 
-    custom = options.mass is not None or options.coupling is not None
-    if custom == (options.benchmark is not None):
-        raise UserError("give either a benchmark (BP1 ... BP4) or both --mass and --coupling")
-    if custom and (options.mass is None or options.coupling is None):
-        raise UserError("--mass and --coupling belong together")
-    settings = Settings.resolve(
-        benchmark=options.benchmark,
-        mass=options.mass,
-        coupling=options.coupling,
-        mixing=options.mixing,
-        experiments=options.experiments.split(","),
-        model=options.model,
-        eps=options.eps,
-        kernel=options.kernel,
-        gminus2=options.gminus2,
-        data=options.data,
-        chains=options.chains,
-        draws=options.draws,
-        warmup=options.warmup,
-        seed=options.seed,
-    )
-    folder = _folder(options, settings)
-    return Reconstruction(settings, folder, overwrite=options.overwrite)
+    from .settings import enable_compilation_cache
+
+    enable_compilation_cache(platformdirs.user_cache_path("jaxlmt") / "xla")
 
 
-def _folder(options, settings):
+def _folder(options, label):
     if options.output is None:
-        base = Path("runs") / settings.label
-        names = [base, *(base.with_name(f"{base.name}-{i}") for i in range(2, 10_000))]
-        return next(name for name in names if not name.exists())
+        return _free(Path("runs"), label)
     for place in (options.output, *options.output.parents):
         if place.exists() and not place.is_dir():
             raise UserError(f"--output {options.output}: {place} is a file; give a folder")
@@ -196,3 +295,49 @@ def _folder(options, settings):
             "or --resume for an interrupted run"
         )
     return options.output
+
+
+def _free(folder, stem, suffix=""):
+    """folder/stem + suffix, or the first of stem-2, stem-3, ... that does not exist."""
+    names = [folder / f"{stem}{count}{suffix}" for count in ("", *(f"-{i}" for i in range(2, 10_000)))]
+    return next(name for name in names if not name.exists())
+
+
+# --- compare --------------------------------------------------------------------------------------
+
+
+def _add_compare(commands):
+    command = commands.add_parser(
+        "compare",
+        help="posteriors of several runs in one picture and one table",
+        description="Overlay the posteriors of runs: a picture, and a table of every parameter.",
+    )
+    command.set_defaults(action=_compare)
+    command.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of a run")
+    command.add_argument("--labels", metavar="LIST", help="comma-separated names for the legend, one a run")
+    command.add_argument(
+        "--variables", metavar="LIST", help="comma-separated (default: parameters that vary in all runs)"
+    )
+    command.add_argument(
+        "--output", type=Path, metavar="PNG", help="default compare.png, or the next free name"
+    )
+    command.add_argument("--overwrite", action="store_true", help="replace an existing --output")
+
+
+def _compare(options):
+    from . import plots
+    from .compare import common_truth, load_runs, table
+
+    if len(options.runs) < 2:
+        raise UserError(f"compare takes at least two runs; got {options.runs[0]}")
+    path = options.output or _free(Path(), "compare", ".png")
+    if path.suffix != ".png" or path.is_dir() or not path.parent.is_dir():
+        raise UserError(f"--output {path} must be a .png file in a folder that exists")
+    if path.exists() and not options.overwrite:
+        raise UserError(f"--output {path} exists; give another one or --overwrite")
+    runs = load_runs(options.runs, _listed(options.labels))
+    picture = plots.compare(runs, truth=common_truth(runs), variables=_listed(options.variables))
+    print(table(runs))
+    picture.savefig(path)
+    print(f"\npicture in {os.path.relpath(path)}")
+    return 0

@@ -64,6 +64,11 @@ class Joint:
         """The experiments, in order."""
         return tuple(observation.experiment for observation in self.observations)
 
+    def only(self, *names):
+        """The joint likelihood of the experiments ``names`` alone. Raises ValueError for an unknown name."""
+        wanted = {choose("name", name, self.names) for name in names}
+        return Joint.tree_unflatten(None, (tuple(o for o in self.observations if o.name in wanted),))
+
     @property
     def nominal(self):
         """Every traced number that is not theta, by name."""

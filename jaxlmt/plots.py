@@ -12,6 +12,7 @@ import math
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 
@@ -19,11 +20,12 @@ import numpy as np
 
 from . import results
 
-__all__ = ["corner", "figure", "label", "spectra"]
+__all__ = ["compare", "corner", "figure", "label", "spectra"]
 
 # Okabe and Ito's palette: distinct for every kind of colour vision, and in grey
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#6E6E6E"
 BANDS = ("#0072B2", "#8CC3E6", "#D3E8F5")  # innermost region first
+COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", GREY)  # of posteriors that are compared
 MEDIAN = "#002F4D"
 INK = "#1A1A1A"
 
@@ -134,6 +136,16 @@ def corner(
     if isinstance(variables, str):
         variables = [variables]
     names = _default_variables(posterior) if variables is None else list(variables)
+    _check_variables(names, posterior)
+    points = _truth_values(truth, names, posterior)
+    table = results.summary(container, prob=levels[0], limit_prob=levels[-1], bounds=bounds, variables=names)
+    box = results.attributes(container).get("bounds", {}) if bounds is None else bounds
+    axes = [_Axis(name, posterior[name], table[name], box.get(name), points.get(name)) for name in names]
+    with _style():
+        return _draw_corner(axes, levels, table.diagnostics)
+
+
+def _check_variables(names: Sequence[str], posterior: Mapping[str, np.ndarray]) -> None:
     for name in names:
         if name not in posterior:
             raise ValueError(f"variables: got {name!r}; the posterior has {sorted(posterior)}")
@@ -141,12 +153,6 @@ def corner(
             raise ValueError(f"variables: {name!r} is fixed in this posterior; choose others")
     if not names or len(set(names)) != len(names):
         raise ValueError(f"variables: got {names}; it needs at least one that varies, each of them once")
-    points = _truth_values(truth, names, posterior)
-    table = results.summary(container, prob=levels[0], limit_prob=levels[-1], bounds=bounds, variables=names)
-    box = results.attributes(container).get("bounds", {}) if bounds is None else bounds
-    axes = [_Axis(name, posterior[name], table[name], box.get(name), points.get(name)) for name in names]
-    with _style():
-        return _draw_corner(axes, levels, table.diagnostics)
 
 
 def _check_levels(levels) -> tuple[float, ...]:
@@ -363,7 +369,11 @@ def _density_2d(first: _Axis, second: _Axis):
     return u, v, density, at_draws
 
 
-def _draw_corner(axes: Sequence[_Axis], levels: Sequence[float], quality):
+def _triangle(axes: Sequence[_Axis]):
+    """(figure, panels, anchor): the lower triangle of panels with scales, ticks and labels, still empty.
+
+    panels are (axes of matplotlib, horizontal, vertical); anchor is the upper right corner, for a legend.
+    """
     n = len(axes)
     panel = 2.05 if n > 1 else 3.4
     # a single panel leaves no triangle for the legend: it goes to the right
@@ -380,28 +390,42 @@ def _draw_corner(axes: Sequence[_Axis], levels: Sequence[float], quality):
         wspace=0.09,
         hspace=0.09,
     )
-    colours = BANDS[: len(levels)]
-    prediction = False
+    panels = []
     for i, vertical in enumerate(axes):
         for j, horizontal in enumerate(axes[: i + 1]):
             ax = made.add_subplot(grid[i, j])
             ax.set_label(vertical.name if i == j else f"{horizontal.name}|{vertical.name}")
-            if i == j:
-                _draw_marginal(ax, vertical, levels, colours)
-            else:
-                _draw_pair(ax, horizontal, vertical, levels, colours)
-                if (horizontal.name, vertical.name) == ("g_x", "eps_x"):
-                    g = np.geomspace(*horizontal.limits, 200)
-                    ax.plot(g, -g / 70, "--", color=INK, lw=1.2, zorder=4)
-                    prediction = True
+            if i != j:
                 _scale(ax, vertical, "y", show=j == 0, panel=panel)
             _scale(ax, horizontal, "x", show=i == n - 1, panel=panel)
             ax.tick_params(which="both", direction="in", top=i != j, right=i != j)
             if i == j:
                 ax.tick_params(which="both", left=False, labelleft=False)
-    _draw_key(made, axes, levels, colours, prediction, quality, top / height, right / width)
+            panels.append((ax, horizontal, vertical))
+    return made, panels, (1 - right / width, 1 - top / height)
+
+
+def _draw_corner(axes: Sequence[_Axis], levels: Sequence[float], quality):
+    made, panels, anchor = _triangle(axes)
+    colours = BANDS[: len(levels)]
+    for ax, horizontal, vertical in panels:
+        if horizontal is vertical:
+            _draw_marginal(ax, vertical, levels, colours)
+        else:
+            _draw_pair(ax, horizontal, vertical, levels, colours)
+    prediction = any([_draw_prediction(*panel) for panel in panels])
+    _draw_key(made, axes, levels, colours, prediction, quality, anchor)
     made.draw_without_rendering()  # make every tick now, while the style holds
     return made
+
+
+def _draw_prediction(ax, horizontal: _Axis, vertical: _Axis) -> bool:
+    """What Lmu-Ltau predicts, where a panel can show it."""
+    if (horizontal.name, vertical.name) != ("g_x", "eps_x"):
+        return False
+    g = np.geomspace(*horizontal.limits, 200)
+    ax.plot(g, -g / 70, "--", color=INK, lw=1.2, zorder=4)
+    return True
 
 
 def _draw_marginal(ax, axis: _Axis, levels, colours) -> None:
@@ -435,62 +459,63 @@ def _region(axis: _Axis, level: float) -> tuple[float, float]:
     return results.hdi(axis.u, level)
 
 
-def _draw_pair(ax, horizontal: _Axis, vertical: _Axis, levels, colours) -> None:
+def _regions(horizontal: _Axis, vertical: _Axis, levels):
+    """(x, y, density [y, x], its values on the boundaries of the HPD regions, the largest region first)."""
     u, v, density, at_draws = _density_2d(horizontal, vertical)
-    x, y = horizontal.back(u), vertical.back(v)
     thresholds = np.quantile(at_draws, [1 - level for level in reversed(levels)])
+    return horizontal.back(u), vertical.back(v), density, thresholds
+
+
+def _draw_pair(ax, horizontal: _Axis, vertical: _Axis, levels, colours) -> None:
+    x, y, density, thresholds = _regions(horizontal, vertical, levels)
     peak = density.max()
     for threshold, colour in zip(thresholds, reversed(colours), strict=True):
         ax.contourf(x, y, density, [threshold, 2 * peak], colors=[colour], zorder=1)
         ax.contour(x, y, density, [threshold], colors=[BLUE], linewidths=0.8, zorder=2)
+    _draw_truth(ax, horizontal, vertical, ORANGE)
+
+
+def _draw_truth(ax, horizontal: _Axis, vertical: _Axis, colour: str) -> None:
+    """Lines and a star at the truth, and the line of no mixing."""
     if horizontal.truth is not None:
-        ax.axvline(horizontal.truth, color=ORANGE, lw=0.8, ls=(0, (4, 2)), zorder=3)
+        ax.axvline(horizontal.truth, color=colour, lw=0.8, ls=(0, (4, 2)), zorder=3)
     if vertical.truth is not None:
-        ax.axhline(vertical.truth, color=ORANGE, lw=0.8, ls=(0, (4, 2)), zorder=3)
+        ax.axhline(vertical.truth, color=colour, lw=0.8, ls=(0, (4, 2)), zorder=3)
     if horizontal.truth is not None and vertical.truth is not None:
-        ax.plot(horizontal.truth, vertical.truth, "*", ms=12, mfc=ORANGE, mec="white", mew=0.8, zorder=5)
+        ax.plot(horizontal.truth, vertical.truth, "*", ms=12, mfc=colour, mec="white", mew=0.8, zorder=5)
     if vertical.name.startswith("eps") and vertical.limits[0] < 0 < vertical.limits[1]:
         ax.axhline(0.0, color=GREY, lw=0.6, zorder=0.5)
 
 
-def _draw_key(made, axes, levels, colours, prediction, quality, top, right) -> None:
+def _draw_key(made, axes, levels, colours, prediction, quality, anchor) -> None:
     """Legend, and what is wrong with the draws, in the empty upper triangle."""
-    from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     handles = [
         Patch(facecolor=colour, edgecolor=BLUE, lw=0.8, label=f"{100 * level:g}% credible")
         for level, colour in zip(levels, colours, strict=True)
     ]
-    if any(axis.truth is not None for axis in axes):
-        handles.append(
-            Line2D(
-                [],
-                [],
-                color=ORANGE,
-                lw=1.0,
-                ls=(0, (4, 2)),
-                marker="*",
-                ms=12,
-                mec="white",
-                mew=0.8,
-                label="truth",
-            )
-        )
-    if prediction:
-        handles.append(
-            Line2D(
-                [], [], color=INK, lw=1.2, ls="--", label=r"$L_\mu-L_\tau$ prediction $\epsilon_x=-g_x/70$"
-            )
-        )
-    n = len(axes)
+    handles += _reference_handles(any(axis.truth is not None for axis in axes), prediction, ORANGE)
     title = None if quality.passed else "not converged: see the summary"
+    _legend(made, handles, len(axes), anchor, title)
+
+
+def _reference_handles(truth: bool, prediction: bool, colour: str) -> list:
+    from matplotlib.lines import Line2D
+
+    dashed = {"color": colour, "lw": 1.0, "ls": (0, (4, 2))}
+    star = Line2D([], [], **dashed, marker="*", ms=12, mec="white", mew=0.8, label="truth")
+    line = Line2D([], [], color=INK, lw=1.2, ls="--", label=r"$L_\mu-L_\tau$ prediction $\epsilon_x=-g_x/70$")
+    return [handle for handle, wanted in ((star, truth), (line, prediction)) if wanted]
+
+
+def _legend(made, handles, n: int, anchor, title: str | None) -> None:
     size = 11 if n > 2 else 9
     legend = made.legend(
         handles=handles,
         fontsize=size,
         loc="upper left" if n == 1 else "upper right",
-        bbox_to_anchor=(1 - right, 1 - top),
+        bbox_to_anchor=anchor,
         borderaxespad=0.2,
         labelspacing=0.6,
         title=title,
@@ -594,6 +619,114 @@ def _exponent(size: float) -> int:
 
 def _times(exponent: int) -> str:
     return rf"\times 10^{{{exponent}}}" if exponent else ""
+
+
+# --- comparison -----------------------------------------------------------------------------------
+
+
+def compare(
+    containers: Mapping[str, object],
+    *,
+    truth=None,
+    variables: Sequence[str] | None = None,
+    levels: Sequence[float] = (0.68, 0.95),
+):
+    """The marginals of several posteriors on the same axes, one colour each.
+
+    containers  {label: posterior}, one to six; labels are the legend
+    truth       as in `corner`, drawn in black
+    variables   which, in this order; default: the model's parameters that vary in all of them
+    levels      one to three increasing probabilities of the HPD regions, the outermost palest
+
+    Regions and densities are those of `corner`; one-dimensional densities are scaled to the same
+    height. Returns a Figure; raises ValueError as `corner` does, and where nothing varies in all.
+    """
+    levels = _check_levels(levels)
+    if not 1 <= len(containers) <= len(COLOURS):
+        raise ValueError(f"containers: got {len(containers)}; it must be one to {len(COLOURS)} posteriors")
+    posteriors = {name: results.draws(container) for name, container in containers.items()}
+    names = [variables] if isinstance(variables, str) else variables
+    if names is None:
+        names = common_variables(posteriors)
+    for posterior in posteriors.values():
+        _check_variables(names, posterior)
+    first = next(iter(posteriors.values()))
+    points = _truth_values(truth, names, first)
+    tables = {name: results.summary(c, variables=names) for name, c in containers.items()}
+    runs = {name: [] for name in containers}
+    for v in names:
+        log = all(table[v].scale == "log" for table in tables.values())
+        for name, table in tables.items():
+            row = replace(table[v], scale="log" if log else "linear")
+            box = results.attributes(containers[name]).get("bounds", {}).get(v)
+            runs[name].append(_Axis(v, posteriors[name][v], row, box, points.get(v)))
+        same = [run[-1] for run in runs.values()]
+        view = min(axis.view[0] for axis in same), max(axis.view[1] for axis in same)
+        for axis in same:
+            axis.view = view
+    failed = [name for name, table in tables.items() if not table.diagnostics.passed]
+    with _style():
+        return _draw_comparison(runs, levels, failed)
+
+
+def common_variables(posteriors: Mapping[str, Mapping[str, np.ndarray]]) -> list[str]:
+    """What varies in every one of {label: {variable: draws}}: the model's parameters, or all that do.
+
+    Raises ValueError that lists what each has if there is nothing.
+    """
+    chosen = {name: _default_variables(posterior) for name, posterior in posteriors.items()}
+    everything = {n: [v for v in p if np.ptp(p[v]) > 0] for n, p in posteriors.items()}
+    for lists in (chosen, everything):
+        first, *others = lists.values()
+        common = [name for name in first if all(name in other for other in others)]
+        if common:
+            return common
+    each = "; ".join(f"{name}: {', '.join(names) or 'none'}" for name, names in everything.items())
+    raise ValueError(f"no parameter varies in all posteriors ({each})")
+
+
+def _draw_comparison(runs: Mapping[str, Sequence[_Axis]], levels: Sequence[float], failed: Sequence[str]):
+    from matplotlib.patches import Patch
+
+    axes = next(iter(runs.values()))
+    made, panels, anchor = _triangle(axes)
+    numbers = {axis.name: i for i, axis in enumerate(axes)}
+    alphas = np.linspace(0.35, 0.10, len(levels))
+    for ax, horizontal, vertical in panels:
+        i, j = numbers[horizontal.name], numbers[vertical.name]
+        for run, colour in zip(runs.values(), COLOURS, strict=False):
+            if i == j:
+                u, density = _density_1d(run[i])
+                x, height = run[i].back(u), density / density.max()
+                ax.fill_between(x, height, color=colour, alpha=0.12, lw=0, zorder=1)
+                ax.plot(x, height, color=colour, lw=1.4, zorder=3)
+                continue
+            x, y, density, thresholds = _regions(run[i], run[j], levels)
+            for threshold, alpha in zip(thresholds, reversed(alphas), strict=True):
+                region = [threshold, 2 * density.max()]
+                ax.contourf(x, y, density, region, colors=[colour], alpha=alpha, zorder=1)
+                ax.contour(x, y, density, [threshold], colors=[colour], linewidths=1.0, zorder=2)
+        if i == j:
+            ax.set_ylim(0, 1.12)
+            if vertical.truth is not None:
+                ax.axvline(vertical.truth, color=INK, lw=1.0, ls=(0, (4, 2)), zorder=4)
+        else:
+            _draw_truth(ax, horizontal, vertical, INK)
+    prediction = any([_draw_prediction(*panel) for panel in panels])
+    handles = [
+        Patch(facecolor=(colour, alphas[0]), edgecolor=colour, lw=1.4, label=name)
+        for name, colour in zip(runs, COLOURS, strict=False)
+    ]
+    if len(axes) > 1:
+        handles += [
+            Patch(facecolor=(INK, alpha), edgecolor=INK, lw=0.8, label=f"{100 * level:g}% credible")
+            for level, alpha in zip(levels, alphas, strict=True)
+        ]
+    handles += _reference_handles(any(axis.truth is not None for axis in axes), prediction, INK)
+    title = f"not converged: {', '.join(failed)}" if failed else None
+    _legend(made, handles, len(axes), anchor, title)
+    made.draw_without_rendering()
+    return made
 
 
 # --- spectra --------------------------------------------------------------------------------------

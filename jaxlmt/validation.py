@@ -1,6 +1,7 @@
 """Checks at the entry points: every message names the argument, its value and what is allowed."""
 
 import difflib
+from collections.abc import Mapping
 
 import jax
 import numpy as np
@@ -14,6 +15,31 @@ def choose(argument, value, allowed):
     near = difflib.get_close_matches(value, allowed, n=1) if isinstance(value, str) else ()
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     raise ValueError(f"{argument} must be one of {', '.join(map(repr, allowed))}; got {value!r}{hint}")
+
+
+def switch(argument, value):
+    """``value`` as bool if it is True or False, else ValueError."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{argument} must be True or False; got {value!r}")
+    return bool(value)
+
+
+def known_keys(section, table, allowed):
+    """``table`` if it is a dict and every key is one of ``allowed``, else ValueError.
+
+    section: the dotted name of the table, ``""`` for the top level; the message names the key in full and
+    the nearest one that is allowed.
+    """
+    allowed = tuple(allowed)
+    if not isinstance(table, Mapping):
+        raise ValueError(f"{section or 'an analysis'} must be a table of {', '.join(allowed)}; got {table!r}")
+    prefix = f"{section}." if section else ""
+    for key in table:
+        if key not in allowed:
+            (nearest,) = difflib.get_close_matches(str(key), allowed, n=1, cutoff=0.0)
+            hint = f"did you mean {prefix}{nearest}?"
+            raise ValueError(f"unknown key {prefix}{key} ({hint}); allowed here: {', '.join(allowed)}")
+    return table
 
 
 def require_x64():
@@ -44,13 +70,13 @@ def to_float64(tree):
 
 
 def number(argument, value, *, low=-np.inf, high=np.inf, low_open=False, whole=False):
-    """``value`` as float if it is a finite (whole) number in [low, high], else ValueError."""
+    """``value`` as float if it is a finite (whole) number in [low, high], else ValueError; text is none."""
     try:
-        result = float(value)
-    except (TypeError, ValueError):
+        result = np.nan if isinstance(value, str | bytes | bool | np.bool_) else float(value)
+    except (TypeError, ValueError, OverflowError):
         result = np.nan
     inside = low < result <= high if low_open else low <= result <= high
-    if isinstance(value, bool) or not np.isfinite(result) or not inside or (whole and result % 1.0):
+    if not np.isfinite(result) or not inside or (whole and result % 1.0):
         bracket = "(" if low_open else "["
         kind = "whole" if whole else "finite"
         raise ValueError(f"{argument} must be a {kind} number in {bracket}{low:g}, {high:g}]; got {value!r}")
@@ -70,8 +96,10 @@ def random_key(argument, key):
 def values(argument, value, *, shape=None, low=-np.inf, low_open=False):
     """``value`` as a finite float64 array of ``shape`` with entries >= low (or > low)."""
     try:
+        if np.asarray(value).dtype.kind in "bSU":  # which NumPy would convert
+            raise TypeError("text or truth values")
         array = np.asarray(value, np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{argument} must be numbers; got {value!r}") from error
     if shape is not None and array.shape != shape:
         raise ValueError(f"{argument} must have shape {shape}; got shape {array.shape}")
@@ -100,9 +128,10 @@ def edges(argument, value, *, low=0.0):
 
 def check_theta(theta, argument="theta"):
     """``theta`` with float64 leaves; ValueError where a concrete value is not physical."""
-    for name in ("g_x", "mass", "eps_x", "charges"):
+    for name in ("g_x", "mass", "eps_x", "charges", "running"):
         if not hasattr(theta, name):
             raise TypeError(f"{argument} must be a jaxlmt.HiddenPhoton; got {type(theta).__name__}")
+    switch(f"{argument}.running", theta.running)
     try:
         theta = to_float64(theta)
     except (TypeError, ValueError) as error:

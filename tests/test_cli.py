@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 import jaxlmt as lmt
-from jaxlmt import cli, results
+from jaxlmt import Analysis, cli, results
 from jaxlmt.config import EXPERIMENTS, MIXING_PRIORS, SMALLEST_RATIO
 from jaxlmt.inference.priors import COUPLING_BOX, MASS_BOX, MIXING_BOUND, MIXING_SCALE
 from jaxlmt.inference.sample import BLOCK, Sampler
-from jaxlmt.reconstruction import Reconstruction
+from jaxlmt.run import Run
 
-FILES = {"settings.toml", "posterior.nc", "summary.json", "corner.png", "spectra.png"}
+FILES = {"analysis.toml", "posterior.nc", "summary.json", "corner.png", "spectra.png"}
 # One experiment, whose program compiles in seconds, and few draws.
 QUICK = ("--experiments", "gminus2", "--draws", "200", "--warmup", "100", "--no-cache", "--quiet")
 
@@ -80,9 +80,10 @@ def test_benchmark_1_leaves_its_files(here, capsys):
     for text in ("best fit", "P2: the prediction of Lmu-Ltau", "P(eps_x < 0)", "results in runs/BP1/"):
         assert text in output.out
 
-    settings = tomllib.loads((folder / "settings.toml").read_text())
-    assert settings["label"] == "BP1" and settings["mass"] == 15.0 and settings["draws"] == 200
-    assert tuple(settings["experiments"]) == EXPERIMENTS
+    analysis = tomllib.loads((folder / "analysis.toml").read_text())
+    assert analysis["label"] == "BP1" and analysis["truth"]["mass"] == 15.0
+    assert analysis["sampler"]["draws"] == 200
+    assert tuple(analysis["experiments"]) == EXPERIMENTS
 
     container = results.load(folder / "posterior.nc")
     assert {n: v.shape for n, v in results.draws(container).items()} == {
@@ -91,11 +92,13 @@ def test_benchmark_1_leaves_its_files(here, capsys):
     attributes = results.attributes(container)
     assert attributes["complete"] is True
     assert attributes["label"] == "BP1" and attributes["model"] == "lmu-ltau"
+    assert attributes["truth"]["mass"] == 15.0
+    assert attributes["truth"]["eps_over_g"] == pytest.approx(-1.0 / 70.0, rel=1e-14)
     assert set(attributes["data_sha256"]) == set(EXPERIMENTS)
 
     summary = strict_json(folder / "summary.json")
-    assert set(summary) == {"settings", "summary", "best_fit", "run"}
-    assert summary["settings"]["mass"] == 15.0
+    assert set(summary) == {"analysis", "summary", "best_fit", "run"}
+    assert summary["analysis"] == analysis
     assert set(summary["summary"]["variables"]) == {"g_x", "mass", "eps_x", "eps_over_g"}
     row = summary["summary"]["variables"]["g_x"]
     assert row["mean"] == pytest.approx(results.draws(container)["g_x"].mean(), rel=1e-12)
@@ -119,9 +122,9 @@ def test_default_folder_is_never_reused(here, capsys):
 def test_another_truth_names_its_folder(here):
     assert reconstruct("--mass", "20", "--coupling", "6e-4", "--mixing", "-0.02", *QUICK) == 0
     (folder,) = (here / "runs").iterdir()
-    settings = tomllib.loads((folder / "settings.toml").read_text())
-    assert (settings["mass"], settings["coupling"], settings["mixing"]) == (20.0, 6e-4, -0.02)
-    assert names(folder) == FILES
+    truth = tomllib.loads((folder / "analysis.toml").read_text())["truth"]
+    assert (truth["mass"], truth["g_x"], truth["eps_over_g"]) == (20.0, 6e-4, -0.02)
+    assert names(folder) == FILES and folder.name == "M20-g0.0006"
 
 
 # What every mixing prior says of the draws of eps_x/g_x.
@@ -166,15 +169,15 @@ def test_output_that_is_not_empty_is_refused_unless_overwritten(here, capsys):
     assert reconstruct("BP1", *QUICK, "--output", folder, "--seed", "1", "--overwrite") == 0
     assert names(folder) == FILES and not (here / "runs").exists()
     assert (folder / "posterior.nc").read_bytes() != before["posterior.nc"]
-    assert tomllib.loads((folder / "settings.toml").read_text())["seed"] == 1
+    assert tomllib.loads((folder / "analysis.toml").read_text())["sampler"]["seed"] == 1
 
 
-def test_overwriting_leaves_nothing_of_the_old_run_beside_the_new_settings(here, monkeypatch):
+def test_overwriting_leaves_nothing_of_the_old_run_beside_the_new_analysis(here, monkeypatch):
     assert reconstruct("BP1", *QUICK, "--output", "run") == 0
     interrupt_after(monkeypatch, 1)  # in warmup: there is no new posterior
     assert reconstruct("BP1", *QUICK, "--output", "run", "--seed", "1", "--overwrite") == 130
-    assert tomllib.loads((here / "run" / "settings.toml").read_text())["seed"] == 1
-    assert names(here / "run") == {"settings.toml", "chains.npz"}
+    assert tomllib.loads((here / "run" / "analysis.toml").read_text())["sampler"]["seed"] == 1
+    assert names(here / "run") == {"analysis.toml", "chains.npz"}
 
 
 # --- mistakes -------------------------------------------------------------------------------------
@@ -217,6 +220,7 @@ MISTAKES = {
     "resume and a benchmark": (["BP1", "--resume", "nowhere"], ["--resume", "benchmark"]),
     "output within a file": (["BP1", "--output", "file/run"], ["file"]),
     "output is a file": (["BP1", "--output", "file"], ["--output", "file"]),
+    "resume and an output": (["--resume", "nowhere", "--output", "run"], ["--resume", "--output"]),
     "output overwrites a file": (["BP1", "--output", "file", "--overwrite"], ["file"]),
 }
 
@@ -226,7 +230,7 @@ def test_mistake_is_one_line_and_leaves_nothing(mistake, here, capsys, monkeypat
     def too_late(*_, **__):
         pytest.fail("the run has begun")
 
-    monkeypatch.setattr(Reconstruction, "_joint", too_late)
+    monkeypatch.setattr(Analysis, "joint", property(too_late))
     (here / "file").write_text("precious")
     arguments, words = MISTAKES[mistake]
     assert reconstruct(*arguments, "--no-cache") == 1
@@ -243,6 +247,7 @@ def test_mistake_is_one_line_and_leaves_nothing(mistake, here, capsys, monkeypat
         (["BP1", "--chains", "2.5"], "--chains"),
         (["BP1", "--seed", "x"], "--seed"),
         (["BP1", "--drawz", "10"], "--drawz"),
+        (["BP1", "--draw", "10"], "--draw"),  # no abbreviations: a later option must not change a meaning
         (["BP1", "BP2"], "BP2"),
     ],
 )
@@ -250,8 +255,8 @@ def test_argparse_has_its_own_status(arguments, option, here, capsys):
     with pytest.raises(SystemExit) as stop:
         reconstruct(*arguments)
     assert stop.value.code == 2
-    last = capsys.readouterr().err.splitlines()[-1]
-    assert last.startswith("jaxlmt") and "error:" in last and option in last
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("jaxlmt") and "error:" in line and option in line
     assert names(here) == set()
 
 
@@ -277,7 +282,7 @@ def test_mass_that_looks_like_gev_is_warned_of(mass, warned, capsys, monkeypatch
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Reconstruction, "_joint", stop)
+    monkeypatch.setattr(Analysis, "joint", property(stop))
     assert reconstruct("--mass", mass, "--coupling", "5e-4", *QUICK) == 130
     lines = capsys.readouterr().err.splitlines()
     assert any(line.startswith("jaxlmt: warning: masses are in MeV") for line in lines) == warned
@@ -290,7 +295,7 @@ def test_failing_picture_keeps_the_numbers(here, capsys, monkeypatch):
     def fail(self):
         raise RuntimeError("no ink")
 
-    monkeypatch.setattr(Reconstruction, "_corner", fail)
+    monkeypatch.setattr(Run, "_corner", fail)
     assert reconstruct("BP1", *QUICK) == 1
     captured = capsys.readouterr()
     assert_one_line(captured.err, "corner.png", "no ink", "saved")
@@ -348,7 +353,7 @@ def test_interruption_in_warmup_can_be_resumed(here, capsys, monkeypatch):
         assert reconstruct("BP1", *QUICK, "--output", "run") == 130
     error = capsys.readouterr().err
     assert "Traceback" not in error and "interrupted" in error
-    assert names(here / "run") == {"settings.toml", "chains.npz"}
+    assert names(here / "run") == {"analysis.toml", "chains.npz"}
     assert reconstruct("--resume", "run", "--no-cache") == 0
     assert names(here / "run") == FILES
     assert posterior(here / "run")["g_x"].shape == (4, 200)
@@ -364,15 +369,160 @@ def test_finished_run_cannot_be_resumed(here, capsys):
     assert {path.name: path.read_bytes() for path in (here / "run").iterdir()} == before
 
 
-def test_resuming_with_changed_settings_is_refused(here, capsys, monkeypatch):
+def test_resuming_a_changed_analysis_is_refused(here, capsys, monkeypatch):
     with monkeypatch.context() as patch:
         interrupt_after(patch, 2)
         assert reconstruct("BP1", *QUICK, "--output", "run") == 130
-    settings = here / "run" / "settings.toml"
-    settings.write_text(settings.read_text().replace('gminus2 = "2021"', 'gminus2 = "2025"'))
+    analysis = here / "run" / "analysis.toml"
+    text = analysis.read_text()
+    assert 'measurement = "2021"' in text
+    analysis.write_text(text.replace('measurement = "2021"', 'measurement = "2025"'))
     capsys.readouterr()
     assert reconstruct("--resume", "run", "--no-cache") == 1
     assert_one_line(capsys.readouterr().err, "chains.npz", "belongs to other data")
+
+
+# --- analyses as files ----------------------------------------------------------------------------
+
+FILE = """
+[truth]
+benchmark = "BP2"
+[experiments.gminus2]
+[experiments.near]
+type = "ess"
+baseline_m = 15
+data = "near.csv"
+[prior]
+eps_x = "tied"
+[sampler]
+draws = 200
+warmup = 100
+"""
+COUNTS = (9040, 3660, 1220, 370)  # about what is expected at BP2
+
+
+def write_analysis(here, text=FILE):
+    (here / "near.csv").write_text("\n".join(map(str, COUNTS)))
+    (here / "mine.toml").write_text(text)
+    return "mine.toml"
+
+
+def run_file(*arguments):
+    return cli.main(["run", *map(str, arguments), "--no-cache", "--quiet"])
+
+
+def test_analysis_file_leaves_a_run_that_its_own_file_repeats(here, capsys):
+    assert run_file(write_analysis(here)) == 0
+    folder = here / "runs" / "mine"
+    assert names(folder) == FILES
+    output = capsys.readouterr()
+    assert output.err == ""
+    assert (
+        output.out.startswith("mine (M_A' = 25 MeV") and "given data, model lmu-ltau, eps tied" in output.out
+    )
+    observed = results.group(results.load(folder / "posterior.nc"), "observed_data")
+    assert tuple(observed["near"].values) == COUNTS
+
+    (here / "near.csv").unlink()  # the counts are in the folder's file
+    assert run_file(folder / "analysis.toml") == 0
+    assert names(here / "runs") == {"mine", "mine-2"}
+    again = here / "runs" / "mine-2"
+    assert (again / "analysis.toml").read_bytes() == (folder / "analysis.toml").read_bytes()
+    first, second = posterior(folder), posterior(again)
+    assert all(np.array_equal(values, second[name]) for name, values in first.items())
+
+
+def test_reconstruct_is_the_analysis_of_its_file(here):
+    assert reconstruct("BP1", *QUICK, "--gminus2", "2025") == 0
+    first = here / "runs" / "BP1"
+    assert run_file(first / "analysis.toml", "--output", "again") == 0
+    assert (here / "again" / "analysis.toml").read_bytes() == (first / "analysis.toml").read_bytes()
+    assert np.array_equal(posterior(first)["mass"], posterior(here / "again")["mass"])
+
+
+def test_plots_are_those_that_were_asked_for(here):
+    quick = "[experiments.gminus2]\n[sampler]\ndraws = 200\nwarmup = 100\n"
+    assert run_file(write_analysis(here, 'label = "a"\nplots = []\n' + quick)) == 0
+    assert names(here / "runs" / "a") == FILES - {"corner.png", "spectra.png"}
+    assert run_file(write_analysis(here, 'label = "b"\nplots = ["spectra"]\n' + quick)) == 0
+    assert names(here / "runs" / "b") == FILES - {"corner.png"}
+
+
+RUN_MISTAKES = {
+    "no file": ([], ["TOML file", "--resume"]),
+    "file and resume": (["mine.toml", "--resume", "run"], ["--resume"]),
+    "missing": (["absent.toml"], ["absent.toml", "cannot be read"]),
+    "folder": (["."], ["cannot be read"]),
+    "nothing to resume": (["--resume", "nowhere"], ["--resume nowhere", "no interrupted run"]),
+}
+
+
+@pytest.mark.parametrize("mistake", RUN_MISTAKES)
+def test_mistakes_of_run(mistake, here, capsys):
+    write_analysis(here)
+    arguments, words = RUN_MISTAKES[mistake]
+    assert run_file(*arguments) == 1
+    assert_one_line(capsys.readouterr().err, *words)
+    assert names(here) == {"mine.toml", "near.csv"}
+
+
+# --- compare --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def runs(here):
+    assert reconstruct("BP1", *QUICK) == 0
+    assert reconstruct("BP1", *QUICK, "--gminus2", "2025", "--eps", "tied") == 0
+    return here / "runs"
+
+
+def test_compare_draws_and_tabulates(runs, here, capsys):
+    capsys.readouterr()
+    assert cli.main(["compare", "runs/BP1", "runs/BP1-2"]) == 0
+    output = capsys.readouterr()
+    assert output.err == "" and "picture in compare.png" in output.out
+    gates, table = output.out.split("parameter")
+    assert "runs/BP1 " in gates and "runs/BP1-2" in gates and gates.count("quality gates") == 2
+    for name in ("g_x", "mass [MeV]", "eps_over_g"):
+        assert name in table
+    assert "(fixed)" in table  # the tied mixing
+    assert_not_blank(here / "compare.png")
+    first = (here / "compare.png").read_bytes()
+    assert cli.main(["compare", "runs/BP1", "runs/BP1-2", "--labels", "2021, 2025"]) == 0
+    assert names(here) == {"runs", "compare.png", "compare-2.png"}
+    assert (here / "compare.png").read_bytes() == first
+    assert "2025" in capsys.readouterr().out
+
+
+def test_mistakes_of_compare(runs, here, capsys):
+    odd = results.build({"other": np.random.default_rng(0).normal(size=(4, 200))}, attrs={"label": "odd"})
+    results.save(odd, here / "odd.nc")
+    capsys.readouterr()
+    both = ["runs/BP1", "runs/BP1-2"]
+    mistakes = [
+        (["runs/BP1"], "at least two"),
+        (["runs/BP1", "runs/BP1"], "distinct"),
+        (["runs/BP1", "nowhere"], "nowhere is not a run"),
+        (["runs/BP1", "runs"], "runs is not a run"),
+        (["runs/BP1", "runs/BP1/summary.json"], "summary.json is not a run"),
+        (["runs/BP1", "odd.nc"], "no parameter varies in all posteriors (BP1: "),
+        ([*both, "--labels", "one"], "labels must be 2"),
+        ([*both, "--variables", "mas"], "variables: got 'mas'"),
+        ([*both, "--variables", "eps_over_g"], "'eps_over_g' is fixed"),
+        ([*both, "--output", "odd.nc"], "--output odd.nc must be a .png"),
+        ([*both, "--output", "no/c.png"], "--output no/c.png must be"),
+    ]
+    for arguments, words in mistakes:
+        assert cli.main(["compare", *arguments]) == 1, arguments
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert_one_line(captured.err, words)
+    assert names(here) == {"runs", "odd.nc"}
+    assert cli.main(["compare", *both, "--output", "c.png"]) == 0
+    capsys.readouterr()
+    assert cli.main(["compare", *both, "--output", "c.png"]) == 1
+    assert_one_line(capsys.readouterr().err, "--output c.png exists", "--overwrite")
+    assert cli.main(["compare", *both, "--output", "c.png", "--overwrite"]) == 0
 
 
 # --- help, version, a process of its own ----------------------------------------------------------

@@ -27,14 +27,14 @@ FLOORS = {
         "settings",
         "data",
     ),
-    2: ("model", "nuclei"),
+    2: ("mixing", "model", "nuclei"),
     3: ("processes",),
     4: ("sources", "detection", "darkmatter"),
     5: ("experiments",),
     6: ("likelihood", "results"),
     7: ("inference",),
     8: ("plots",),
-    9: ("config", "reconstruction", "cli", "figures", "__main__"),
+    9: ("formats", "config", "analysis", "run", "compare", "cli", "figures", "__main__"),
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
 HEAVY = ("numpyro", "arviz", "matplotlib", "optax", "xarray", "tqdm", "scipy.optimize")

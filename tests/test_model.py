@@ -68,6 +68,8 @@ def test_benchmark_options():
     assert lmt.BENCHMARKS == ("BP1", "BP2", "BP3", "BP4")
     with pytest.raises(ValueError, match=r"one of 'BP1', 'BP2', 'BP3', 'BP4'; got 'BP5' \(did you mean 'BP"):
         lmt.benchmark("BP5")
+    with pytest.raises(ValueError, match="running must be True or False; got None"):
+        lmt.benchmark("BP1", running=None)
 
 
 def test_charges():
@@ -121,6 +123,33 @@ def test_widths_with_an_electron_charge():
     assert visible == pytest.approx(independent.width_visible(g, mass, eps, q), rel=1e-13)
 
 
+@pytest.mark.parametrize("q", [(0.0, 1.0, -1.0), (0.0, 1.0, 0.0), (0.5, -1.0, 2.0)])
+@pytest.mark.parametrize("ratio", [-1 / 70, 1e-3, 0.0])
+def test_widths_with_a_running_mixing(ratio, q):
+    for mass in all_masses():
+        theta = lmt.HiddenPhoton(2e-4, mass, ratio * 2e-4, lmt.LeptonCharges(*q), running=True)
+        invisible, visible = model.widths(theta)
+        expected = independent.width_visible(*numbers(theta), running=True)
+        # Of the widths and, as a square root, of the mixing just below a threshold.
+        tolerance = 1e-11 + 1e-15 / min(abs(mass / threshold - 1) for threshold in THRESHOLDS)
+        assert invisible == pytest.approx(independent.width_neutrinos(2e-4, mass, q), rel=1e-13)
+        assert visible == pytest.approx(expected, rel=tolerance, abs=0.0)
+        lost = 1.0 - independent.invisible_branching_ratio(*numbers(theta), running=True)
+        found = 1.0 - lmt.invisible_branching_ratio(theta)
+        assert found == pytest.approx(lost, rel=tolerance, abs=1e-14)
+        energy = 3.0 * mass
+        length = independent.decay_length_cm(*numbers(theta), energy, running=True)
+        assert lmt.decay_length(theta, energy) == pytest.approx(length, rel=tolerance)
+
+
+def test_running_mixing_survives_a_vanishing_coupling():
+    tiny = lmt.HiddenPhoton(1e-200, 300.0, 1e-202, running=True)
+    normal = lmt.HiddenPhoton(1e-3, 300.0, 1e-5, running=True)
+    expected = float(lmt.branching_ratios(normal)["e"])
+    assert float(lmt.branching_ratios(tiny)["e"]) == pytest.approx(expected, rel=1e-13)
+    assert float(lmt.invisible_branching_ratio(lmt.HiddenPhoton(0.0, 15.0, 1e-4, running=True))) == 0.0
+
+
 def test_pair_width_is_zero_up_to_the_threshold():
     assert float(model.pair_width(1e-3, 2 * lmt.constants.MASS_MUON, lmt.constants.MASS_MUON)) == 0.0
     assert float(model.pair_width(1e-3, 100.0, lmt.constants.MASS_MUON)) == 0.0
@@ -163,11 +192,12 @@ def test_branching_ratio_without_interaction():
     assert float(lmt.invisible_branching_ratio(tiny)) == pytest.approx(expected, rel=1e-13)
 
 
+@pytest.mark.parametrize("running", [False, True])
 @pytest.mark.parametrize("mass", [1.5, 30.0, 211.2, 212.0, 300.0, 1e3, 3.5e3, 3.6e3, 9e3])
-def test_branching_ratio_gradient_against_differences(mass):
-    theta = lmt.HiddenPhoton(1e-3, mass, -2e-4, lmt.LMU_LTAU)
+def test_branching_ratio_gradient_against_differences(mass, running):
+    theta = lmt.HiddenPhoton(1e-3, mass, -2e-4, lmt.LMU_LTAU, running=running)
     gradient = jax.grad(lmt.invisible_branching_ratio)(theta)
-    expected = log_slopes(independent.invisible_branching_ratio, theta)
+    expected = log_slopes(independent.invisible_branching_ratio, theta, running)
     np.testing.assert_allclose(scaled(gradient, theta), expected, rtol=1e-9, atol=1e-11)
 
 
@@ -239,12 +269,32 @@ def test_gradient_is_a_hidden_photon():
     assert float(gradient.charges.tau) == pytest.approx(expected, rel=1e-12)
 
 
-def test_leaves_are_numbers_and_nothing_is_static():
+def test_leaves_are_numbers():
     leaves, structure = jax.tree.flatten(lmt.benchmark("BP1"))
     assert len(leaves) == 6
     rebuilt = jax.tree.unflatten(structure, leaves)
     assert numbers(rebuilt) == numbers(lmt.benchmark("BP1"))
     assert jax.tree.structure(lmt.HiddenPhoton(1, 2, 3, lmt.LMU)) == structure
+
+
+def test_running_is_part_of_the_structure():
+    fixed, running = lmt.benchmark("BP1"), lmt.benchmark("BP1", running=True)
+    assert fixed.running is False and running.running is True
+    assert len(jax.tree.leaves(running)) == 6
+    assert jax.tree.structure(running) != jax.tree.structure(fixed)
+    assert jax.tree.structure(replace(fixed, running=np.True_)) == jax.tree.structure(running)
+    kept = [
+        replace(running, g_x=1e-3),
+        jax.tree.map(lambda leaf: 2.0 * leaf, running),
+        lmt.batch(replace(running, mass=np.array([1.0, 2.0]))),
+        pickle.loads(pickle.dumps(running)),
+        jax.jit(lambda theta: theta)(running),
+        jax.vmap(lambda theta: theta)(lmt.batch(replace(running, mass=np.array([1.0, 2.0])))),
+        jax.grad(lmt.total_width)(running),
+    ]
+    assert all(theta.running is True for theta in kept)
+    with pytest.raises(TypeError, match="positional"):
+        lmt.HiddenPhoton(5e-4, 15.0, -1e-5, lmt.LMU, True)
 
 
 def test_replace_and_immutability():
@@ -315,6 +365,8 @@ def test_leaf_types_do_not_retrace():
         ("eps_x", np.inf, r"theta\.eps_x must be finite"),
         ("charges", lmt.LeptonCharges(0.0, np.nan, 0.0), r"theta\.charges\.mu must be finite"),
         ("g_x", "large", r"theta must hold numbers"),
+        ("running", "yes", r"theta\.running must be True or False; got 'yes'"),
+        ("running", 1, r"theta\.running must be True or False; got 1"),
     ],
 )
 @pytest.mark.parametrize("function", [lmt.total_width, lmt.invisible_branching_ratio])

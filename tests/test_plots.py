@@ -268,6 +268,80 @@ def test_fixed_variables_cannot_be_drawn():
         plots.corner(results.build({"mass": np.ones(SHAPE)}), variables="mass")
 
 
+# --- compare
+
+
+def test_comparison_shows_every_posterior_on_common_axes():
+    posteriors = {"one": bp1(), "two": bp4()}
+    figure = plots.compare(
+        {k: container(v) for k, v in posteriors.items()}, truth={"mass": 15.0, "g_x": 5e-4}
+    )
+    ax = panel(figure, "g_x|mass")
+    found = regions(ax)
+    assert len(found) == 4  # two levels each, the first posterior's first
+    for name, pair in (("one", found[:2]), ("two", found[2:])):
+        for polygons, level in zip(pair, (0.95, 0.68), strict=True):
+            inside = content(polygons, posteriors[name]["g_x"], posteriors[name]["mass"])
+            assert inside == pytest.approx(level, abs=0.015), name
+    for values in posteriors.values():  # nobody is cut off
+        low, high = np.quantile(values["mass"], [0.02, 0.98])
+        assert ax.get_ylim()[0] <= low * 1.001 and high <= ax.get_ylim()[1]
+    words = texts(figure)
+    for word in ("one", "two", "68% credible", "95% credible", "truth", "prediction"):
+        assert word in words
+    assert "not converged" not in words
+    colours = {tuple(np.round(c.get_edgecolor()[0][:3], 3)) for c in ax.collections if not c.filled}
+    assert len(colours) == 2
+    assert picture(figure)[..., :3].std() > 0.03
+
+
+def test_comparison_draws_what_varies_in_all():
+    fixed = bp1()
+    fixed["mass"] = np.full(SHAPE, 15.0)
+    tied = bp4()
+    tied["eps_x"] = -tied["g_x"] / 70  # no parameter of its own
+    figure = plots.compare({"a": container(bp1()), "b": container(fixed), "c": container(tied)})
+    assert {ax.get_label() for ax in figure.axes} == {"g_x"}
+    figure = plots.compare({"a": container(bp1()), "c": container(tied)}, variables=["mass", "eps_x"])
+    assert {ax.get_label() for ax in figure.axes} == {"mass", "eps_x", "mass|eps_x"}
+
+
+def test_comparison_is_linear_where_one_posterior_has_two_signs():
+    rng = np.random.default_rng(5)
+    positive, both = np.exp(rng.standard_normal(SHAPE)), rng.standard_normal(SHAPE)
+    one, other = ({"x": values, "y": positive} for values in (positive, both))
+    attrs = {"flat_in": {"x": "log", "y": "log"}}
+    figure = plots.compare({"one": container(one, attrs=attrs), "other": container(other, attrs=attrs)})
+    assert panel(figure, "x").get_xscale() == "linear" and panel(figure, "y").get_xscale() == "log"
+
+
+def test_comparison_names_what_has_not_converged():
+    walk = np.cumsum(np.random.default_rng(0).standard_normal(SHAPE), axis=1)
+    fine = container({"x": np.random.default_rng(1).standard_normal(SHAPE)})
+    figure = plots.compare({"fine": fine, "walking": results.build({"x": walk})})
+    assert "not converged: walking" in texts(figure)
+
+
+@pytest.mark.parametrize(
+    ("posteriors", "options", "message"),
+    [
+        ({}, {}, "containers: got 0"),
+        ({str(i): bp1() for i in range(7)}, {}, "containers: got 7"),
+        (
+            {"a": bp1(), "b": {"x": bp1()["mass"]}},
+            {},
+            r"no parameter varies in all posteriors \(a: g_x, mass",
+        ),
+        ({"a": bp1(), "b": bp4()}, {"variables": ["m"]}, "variables: got 'm'"),
+        ({"a": bp1()}, {"levels": (2.0,)}, "levels: got"),
+        ({"a": bp1()}, {"truth": {"gx": 1.0}}, "truth: got 'gx'"),
+    ],
+)
+def test_comparison_refuses_bad_input(posteriors, options, message):
+    with pytest.raises(ValueError, match=message):
+        plots.compare({name: container(p) for name, p in posteriors.items()}, **options)
+
+
 # --- spectra
 
 EDGES = np.array([0.1, 20.0, 40.0, 60.0, 80.0, 100.0])
@@ -286,9 +360,7 @@ def counted():
         "ess10": TRUE * (1 + 0.01 * a),
         "gminus2": 251e-11 * (1 + 0.1 * a),
     }
-    return results.build(
-        {"g_x": 5e-4 * np.exp(a[..., 0])}, expected=predictive, observed=observed
-    )
+    return results.build({"g_x": 5e-4 * np.exp(a[..., 0])}, expected=predictive, observed=observed)
 
 
 OPTIONS = {

@@ -146,7 +146,9 @@ def _na64mu(bin_edges, fields):
         raise ValueError(
             f"bin_edges_GeV must end below the beam energy, {f['beam_energy_GeV']} GeV; got {bin_edges[-1]:g}"
         )
-    background = np.broadcast_to(f["background"], (len(bin_edges) - 1,))
+    n_bins = len(bin_edges) - 1
+    shape = () if np.ndim(f["background"]) == 0 else (n_bins,)
+    background = values("background", f["background"], shape=shape, low=0.0)
     shares = bin_edges * 1e3 / beam_energy
     x, table = _fold(shares, luminosity, beam_energy, z, a, kernel)
     norm, prior = nuisance("na64mu.signal_norm", f["signal_norm"], low=0.0)
@@ -154,7 +156,7 @@ def _na64mu(bin_edges, fields):
         name="na64mu",
         kernel=kernel,
         bin_edges=frozen(bin_edges),
-        background=frozen(values("background", background, low=0.0)),
+        background=frozen(np.broadcast_to(background, n_bins)),
         beam_energy=beam_energy,
         detector_length=length + 100.0 * number("detector_length_m", f["detector_length_m"], low=0.0),
         x=frozen(x),
@@ -204,4 +206,4 @@ def na64mu(
         "background": background if np.ndim(background) == 0 else tuple(np.asarray(background).tolist()),
         "signal_norm": signal_norm,
     }
-    return _na64mu(tuple(np.asarray(bin_edges_GeV).tolist()), tuple(fields.items()))
+    return _na64mu(tuple(np.ravel(bin_edges_GeV).tolist()), tuple(fields.items()))

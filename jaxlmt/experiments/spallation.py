@@ -11,6 +11,7 @@ import numpy as np
 from ..constants import AVOGADRO
 from ..detection.argon import EFFICIENCIES
 from ..distributions import Normal
+from ..mixing import lepton_loops, loop_real, mixing
 from ..nuclei import ARGON_40, Isotope
 from ..processes.cevns import KINEMATICS, coherent_prefactor, mediator_strength, weak_charge
 from ..pytrees import pytree
@@ -34,7 +35,8 @@ class Spallation(Experiment):
     """Counts per bin of recoil energy, folded to sum_j W_aj (Q/2 + kappa_a(E_j))^2.
 
     response: W, (2, n_bins, n_nodes), for nu_e and for nu_mu with anti-nu_mu; momentum2: 2 M_N E_j at the
-    nodes [MeV^2]. Data are total counts; eq 34's N_obs is what is left after the expected background.
+    nodes [MeV^2]; loops: of e, mu, tau there, (3, n_nodes), for a running mixing. Data are total counts;
+    eq 34's N_obs is what is left after the expected background.
     """
 
     name: str = field(metadata={"static": True})
@@ -44,6 +46,7 @@ class Spallation(Experiment):
     background: np.ndarray
     response: np.ndarray
     momentum2: np.ndarray
+    loops: np.ndarray
     nominal: dict
     nuisances: dict
 
@@ -59,10 +62,11 @@ class Spallation(Experiment):
         return (self._norm,) if self.statistic == "gaussian" and has_gaussian_norm else ()
 
     def _unscaled_rate(self, theta, parameters):
-        charges = jnp.stack([jnp.asarray(theta.charges.e), jnp.asarray(theta.charges.mu)])
-        strength = mediator_strength(theta, charges, self.isotope)
+        charges = jnp.stack([jnp.asarray(theta.charges.e), jnp.asarray(theta.charges.mu)])[:, None]
+        eps = jnp.atleast_2d(mixing(theta, -self.momentum2, self.loops))
+        strength = mediator_strength(theta, eps, charges, self.isotope)
         amplitude = 0.5 * weak_charge(self.isotope, parameters["sin2_theta_w"])
-        amplitude = amplitude + strength[:, None] / (self.momentum2 + theta.mass**2)[None]
+        amplitude = amplitude + strength / (self.momentum2 + theta.mass**2)[None]
         return jnp.einsum("abj,aj->b", self.response, amplitude**2)
 
     def rate(self, theta, parameters):
@@ -101,11 +105,17 @@ def _recoil_spectra(recoil_energy_keV, isotope, efficiency, kinematics):
     return moments * (common * EFFICIENCIES[efficiency](recoil_energy_keV))[None]
 
 
+@jax.jit
+def _loops(q2):
+    return lepton_loops(loop_real, q2)
+
+
 def _fold_nodes(log_range):
     """Chebyshev nodes in ln E_R for which the square of 1/(2 M_N E_R + M^2) is exact, whatever M.
 
     Its poles lie at a distance of pi from the axis, so that the error falls as rho^(-n); the surplus of
-    digits is for bins in which Z and A' cancel, and for slopes.
+    digits is for bins in which Z and A' cancel, and for slopes. The branch points of a running mixing, at
+    2 M_N E_R = -4 m_l^2, lie at the same distance.
     """
     distance = 2.0 * np.pi / log_range
     rho = distance + np.sqrt(1.0 + distance**2)
@@ -179,6 +189,7 @@ def spallation(
     angle, angle_prior = nuisance("sin2_theta_w", sin2_theta_w, low=0.0)
     response, nodes = _fold(bin_edges, isotope, efficiency, kinematics)
     response *= targets * fluence
+    momentum2 = 2e-3 * isotope.mass * nodes
     standard_model = response.sum(axis=(0, 2)) * (0.5 * weak_charge(isotope, angle["sin2_theta_w"])) ** 2
     return Spallation(
         name=name,
@@ -187,7 +198,8 @@ def spallation(
         bin_edges=frozen(bin_edges),
         background=frozen(background_ratio * standard_model),
         response=frozen(response),
-        momentum2=frozen(2e-3 * isotope.mass * nodes),
+        momentum2=frozen(momentum2),
+        loops=frozen(_loops(-momentum2)),
         nominal={**norm, **angle},
         nuisances={**norm_prior, **angle_prior},
     )
@@ -203,10 +215,9 @@ _TABLE_2 = {  # with the resolutions of 2104.03297's text over its table: CCM's 
 }
 
 
-@functools.cache
-def _detector(name, fields):
+def _table_2(name):
     mass, bin_edges, protons, ratio, baseline, sigma, efficiency = _TABLE_2[name]
-    arguments = {
+    return {
         "mass_tonne": mass,
         "bin_edges": bin_edges,
         "protons_on_target": protons,
@@ -215,7 +226,11 @@ def _detector(name, fields):
         "signal_norm": Normal(1.0, sigma),
         "efficiency": efficiency,
     }
-    return spallation(name, **{**arguments, **dict(fields)})
+
+
+@functools.cache
+def _detector(name, fields):
+    return spallation(name, **{**_table_2(name), **dict(fields)})
 
 
 def _cached_detector(name, fields):
@@ -243,3 +258,13 @@ def ess(**fields):
 def ess10(**fields):
     """10 kg of argon at the ESS with a threshold of 0.1 keV. Keywords as :func:`spallation`."""
     return _cached_detector("ess10", fields)
+
+
+def _signature(name):
+    defaults, parameters = _table_2(name), inspect.signature(spallation).parameters.values()
+    keywords = [p for p in parameters if p.name in _FIELDS]
+    return inspect.Signature([p.replace(default=defaults.get(p.name, p.default)) for p in keywords])
+
+
+for _factory in (cenns610, ccm, ess, ess10):  # what help() shows, and what an analysis file may change
+    _factory.__signature__ = _signature(_factory.__name__)

@@ -15,7 +15,7 @@ from ..distributions import (
     check_distribution,
 )
 from ..model import LMU_LTAU, HiddenPhoton
-from ..validation import number, to_float64
+from ..validation import number, switch, to_float64
 
 # The default box of `reconstruct`. 0.3 covers the mixing that heavy fermions up to 1e16 GeV would leave in
 # U(1)_Lmu (eq 12: -0.20); the scale is the size that Lmu-Ltau predicts, 1/70.
@@ -54,6 +54,7 @@ class Prior:
             lowest = _lowest(leaf)
             if lowest < 0.0 or (low_open and lowest == 0.0):
                 raise ValueError(f"{name} must have a positive support; got {leaf!r}, from {lowest:g}")
+        switch("theta.running", self.theta.running)
         if not self.names:
             raise ValueError("theta must leave at least one parameter free; got numbers only")
         if len(self._signed()) > 1:
@@ -156,7 +157,10 @@ class Prior:
 
     def describe(self):
         """One line a parameter, for headers and files: {name: text}."""
-        return {name: _describe(leaf) for name, leaf in self._named_leaves()}
+        lines = {name: _describe(leaf) for name, leaf in self._named_leaves()}
+        if self.theta.running:
+            lines["eps_x"] += " at q^2 = 0, running"
+        return lines
 
 
 class _Holder:  # lets _named_leaves walk a theta of numbers
@@ -164,16 +168,16 @@ class _Holder:  # lets _named_leaves walk a theta of numbers
         self.theta = theta
 
 
-def default_prior(*, mixing=None, charges=LMU_LTAU):
+def default_prior(*, mixing=None, charges=LMU_LTAU, running=False):
     """The prior of ``jaxlmt reconstruct``: g_x, mass and eps_x/g_x free.
 
     ln g_x is flat on [1e-5, 1e-2] and ln M_A' on [1, 1000] MeV; eps_x/g_x is flat in asinh(100 eps_x/g_x) on
-    [-0.3, 0.3], unless ``mixing`` is another prior or number.
+    [-0.3, 0.3], unless ``mixing`` is another prior or number. running: as in :class:`jaxlmt.HiddenPhoton`.
     """
     if mixing is None:
         mixing = PerCoupling(SymmetricAsinh(MIXING_SCALE, MIXING_BOUND))
-    theta = HiddenPhoton(LogUniform(*COUPLING_BOX), LogUniform(*MASS_BOX), mixing, charges)
-    return Prior(theta)
+    box = LogUniform(*COUPLING_BOX), LogUniform(*MASS_BOX)
+    return Prior(HiddenPhoton(*box, mixing, charges, running=running))
 
 
 def _is_distribution(leaf):

@@ -159,7 +159,8 @@ def _fingerprint(sampler):
     target = sampler.target
     for leaf in jax.tree.leaves((target.joint, target.prior, target.free, target.marginal)):
         digest.update(np.ascontiguousarray(leaf).tobytes())
-    digest.update(repr((target.names, sampler.chains, sampler.warmup, sampler.target_accept)).encode())
+    settings = sampler.chains, sampler.warmup, sampler.target_accept
+    digest.update(repr((target.names, target.prior.describe(), *settings)).encode())  # types and switches too
     return digest.hexdigest()
 
 

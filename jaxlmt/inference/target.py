@@ -55,16 +55,19 @@ class Target:
     def log_likelihood(self, y, sign=1.0):
         """Scalar, at unconstrained coordinates; nuisance constraints of ``free`` excluded."""
         theta, parameters = self.split(y, sign)
-        return sum(self._terms(theta, parameters).values())
+        return sum(self.terms_at(theta, parameters).values())
 
-    def _terms(self, theta, parameters):
+    def terms_at(self, theta, parameters, names=None):
+        """{experiment: log-likelihood} at theta and complete nuisance parameters; names: of some
+        experiments."""
+        joint = self.joint if names is None else self.joint.only(*names)
         if any(name in self.free for name in self.joint.analytic) or not self.joint.analytic:
-            return fixed_terms(self.joint, theta, parameters)
-        return analytic_terms(self.joint, theta, parameters, self.marginal)
+            return fixed_terms(joint, theta, parameters)
+        return analytic_terms(joint, theta, parameters, self.marginal)
 
     def terms(self, y, sign=1.0):
         """{experiment: log-likelihood} at unconstrained coordinates."""
-        return self._terms(*self.split(y, sign))
+        return self.terms_at(*self.split(y, sign))
 
     def log_prior(self, y):
         """Log density of prior (weighted) and nuisance constraints in ``y``.

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..constants import ELECTRIC_CHARGE, FERMI_CONSTANT, MEV2_TO_CM2
+from ..mixing import mixing
 from ..nuclei import helm_form_factor
 from ..validation import check_theta, choose, is_traced, number, to_float64, values
 
@@ -30,10 +31,10 @@ def propagator(recoil_energy_keV, mass, isotope):
     return 1.0 / (2e-3 * isotope.mass * recoil_energy_keV + mass**2)
 
 
-def mediator_strength(theta, charge, isotope):
-    """kappa_alpha/u [MeV^2] for a neutrino of U(1)_X ``charge``; sign included."""
+def mediator_strength(theta, eps, charge, isotope):
+    """kappa_alpha/u [MeV^2], sign included: ``eps`` at q^2 = -2 M_N E_R, ``charge`` of the neutrino."""
     prefactor = ELECTRIC_CHARGE * isotope.z / (np.sqrt(2.0) * FERMI_CONSTANT)
-    return prefactor * theta.g_x * theta.eps_x * charge
+    return prefactor * theta.g_x * eps * charge
 
 
 def kinematic_bracket(recoil_energy, neutrino_energy, target_mass, kinematics):
@@ -70,7 +71,8 @@ def coherent_prefactor(recoil_energy_keV, isotope):
 
 @functools.partial(jax.jit, static_argnames=("charge_name", "isotope", "kinematics"))
 def _cross_section(recoil, energy, theta, sin2_theta_w, charge_name, isotope, kinematics):
-    strength = mediator_strength(theta, getattr(theta.charges, charge_name), isotope)
+    eps = mixing(theta, -2e-3 * isotope.mass * recoil)
+    strength = mediator_strength(theta, eps, getattr(theta.charges, charge_name), isotope)
     amplitude = 0.5 * weak_charge(isotope, sin2_theta_w)
     amplitude = amplitude + strength * propagator(recoil, theta.mass, isotope)
     bracket = kinematic_bracket(1e-3 * recoil, energy, isotope.mass, kinematics)

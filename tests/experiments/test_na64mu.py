@@ -57,7 +57,7 @@ def compare(theta, kernel, rtol=1e-9, **options):
     other = {names.get(name, name): value for name, value in options.items()}
     if "beam_energy_GeV" in other:
         other["E0"] = 1e3 * other.pop("beam_energy_GeV")
-    expected = independent.na64mu_counts(*numbers(theta), kernel, **other)
+    expected = independent.na64mu_counts(*numbers(theta), kernel, running=theta.running, **other)
     found = lmt.na64mu(kernel=kernel, **options).expected(theta)
     np.testing.assert_allclose(found, expected, rtol=rtol, atol=0.0)
 
@@ -91,6 +91,17 @@ def test_decays_inside_the_detector():
         for length in (0.0, 5.0, 50.0):
             compare(theta, "paper", detector_length_m=length)
             compare(theta, "ww", detector_length_m=length)
+
+
+@pytest.mark.parametrize("mass", [150.0, 215.0, 300.0, 4e3])
+def test_running_mixing(mass):
+    # The decays to e+e- take |eps(M^2)|^2; a coupling so small that they happen around the detector.
+    g = 3e-6 if mass < 1e3 else 3e-7
+    for charges in (lmt.LMU, lmt.LMU_LTAU, lmt.LeptonCharges(0.1, 1.0, -1.0)):
+        theta = lmt.HiddenPhoton(g, mass, 0.3 * g, charges, running=True)
+        compare(theta, "paper")
+        fixed = lmt.na64mu(kernel="paper").expected(replace(theta, running=False))
+        assert np.all(np.abs(lmt.na64mu(kernel="paper").expected(theta) / fixed - 1.0) > 1e-5)
 
 
 def test_fields_against_the_reference():

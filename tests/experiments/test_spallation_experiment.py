@@ -48,9 +48,16 @@ def random_points(seed, n):
     return points
 
 
+def running(points):
+    """The same points with a running mixing, every third one with an electron's charge as well."""
+    charges = [lmt.LeptonCharges(-0.3, 1.0, 0.4) if i % 3 == 2 else t.charges for i, t in enumerate(points)]
+    return [replace(t, charges=q, running=True) for t, q in zip(points, charges, strict=True)]
+
+
 def describe(theta):
-    model = "lmu" if theta.charges is lmt.LMU else "lmu-ltau"
-    return f"{model} g={theta.g_x:.3g} M={theta.mass:.4g} eps={theta.eps_x:.3g}"
+    model = {lmt.LMU: "lmu", lmt.LMU_LTAU: "lmu-ltau"}.get(theta.charges, "electrophilic")
+    switch = " running" if theta.running else ""
+    return f"{model} g={theta.g_x:.3g} M={theta.mass:.4g} eps={theta.eps_x:.3g}{switch}"
 
 
 @functools.cache
@@ -63,7 +70,8 @@ def standard_model(detector, sin2, kinematics):
 
 def compare(experiment, detector, theta, kinematics="exact", rtol=1e-8, floor=1e-10):
     """Expected counts at relative ``rtol`` with an absolute ``floor`` in units of the Standard Model's."""
-    expected = np.array(independent.spallation_counts(*numbers(theta), detector, SIN2, kinematics))
+    arguments = (*numbers(theta), detector, SIN2, kinematics, theta.running)
+    expected = np.array(independent.spallation_counts(*arguments))
     key = detector if isinstance(detector, str) else tuple(detector.items())
     difference = np.abs(experiment.expected(theta) - expected)
     tolerance = rtol * expected + floor * standard_model(key, SIN2, kinematics)
@@ -88,6 +96,40 @@ def test_expected_counts_at_many_points(theta, kinematics):
         compare(factory(kinematics=kinematics, isotope=ARGON), name, theta, kinematics)
         if name != "ess10":
             compare(factory(kinematics=kinematics, isotope=ARGON), name, theta, kinematics, 1e-12, 1e-13)
+
+
+@pytest.mark.parametrize("theta", running(random_points(6, 6)), ids=describe)
+def test_running_mixing(theta):
+    for name in ("ess10", "cenns610"):
+        compare(DETECTORS[name](isotope=ARGON), name, theta)
+    compare(lmt.ess(kinematics="paper", isotope=ARGON), "ess", theta, "paper", 1e-11, 1e-12)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kinematics", KINEMATICS)
+@pytest.mark.parametrize("theta", running(random_points(7, 30)), ids=describe)
+def test_running_mixing_at_many_points(theta, kinematics):
+    for name, factory in DETECTORS.items():
+        compare(factory(kinematics=kinematics, isotope=ARGON), name, theta, kinematics)
+
+
+@pytest.mark.parametrize("charges", [lmt.LMU, lmt.LeptonCharges(1.0, 1.0, -1.0)], ids=["lmu", "electron"])
+def test_running_mixing_alone(charges):
+    # No mixing at q^2 = 0, so that kappa is all loop; nodes from a threshold of 10 eV.
+    for edges in ((0.01, 20, 100), (20, 140)):
+        experiment, detector = own_detector(edges)
+        for mass in (0.1, 10.0):
+            compare(experiment, detector, lmt.HiddenPhoton(3e-3, mass, 0.0, charges, running=True))
+
+
+def test_running_mixing_where_the_amplitudes_cancel():
+    momentum2 = 2 * independent.AR40_NUCLEAR * 0.03 + 15.0**2
+    unit = independent.E_CHARGE * 18 / (sqrt(2) * independent.G_F * momentum2)
+    eps = -0.5 * independent.weak_charge(18, 22, SIN2) / unit
+    theta = lmt.HiddenPhoton(1.0, 15.0, eps, running=True)
+    # g = 1 with so small a mixing is all loop; in these units they are comparable.
+    compare(lmt.ess10(isotope=ARGON), "ess10", replace(theta, g_x=1e-2, eps_x=1e2 * eps))
+    compare(lmt.ess10(isotope=ARGON), "ess10", theta)
 
 
 @pytest.mark.parametrize("name", DETECTORS)
@@ -177,7 +219,7 @@ def test_isotopes(kinematics):
 def compare_gradient(experiment, detector, theta, kinematics="exact"):
     """g d/dg, M d/dM, eps d/deps: 1e-8 of the slope, the counts or the Standard Model's, the largest."""
     counts, jacobian = experiment.expected(theta), jax.jacfwd(experiment.expected)(theta)
-    arguments = (*numbers(theta), detector, SIN2, kinematics)
+    arguments = (*numbers(theta), detector, SIN2, kinematics, theta.running)
     for index, name in enumerate(("g_x", "mass", "eps_x")):
         expected = log_slope(independent.spallation_counts, arguments, index, 0.1)
         found = np.asarray(getattr(jacobian, name)) * getattr(theta, name)
@@ -191,6 +233,11 @@ def test_gradient(theta, name):
     compare_gradient(DETECTORS[name](isotope=ARGON), name, theta)
 
 
+@pytest.mark.parametrize("theta", running(random_points(8, 3)), ids=describe)
+def test_gradient_with_a_running_mixing(theta):
+    compare_gradient(lmt.ess(isotope=ARGON), "ess", theta)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kinematics", KINEMATICS)
 @pytest.mark.parametrize("theta", random_points(4, 20), ids=describe)
@@ -199,23 +246,28 @@ def test_gradient_at_many_points(theta, kinematics):
         compare_gradient(factory(kinematics=kinematics, isotope=ARGON), name, theta, kinematics)
 
 
-@pytest.mark.parametrize("name", ["sin2_theta_w", "e", "mu"])
-def test_gradient_in_the_angle_and_the_charges(name):
+@pytest.mark.parametrize(
+    ("name", "running"),
+    [(n, False) for n in ("sin2_theta_w", "e", "mu")] + [(n, True) for n in ("e", "mu", "tau")],
+)
+def test_gradient_in_the_angle_and_the_charges(name, running):
     experiment, g, mass, eps = lmt.ess(isotope=ARGON), 5e-4, 20.0, 1e-5
-    values = {"sin2_theta_w": 0.23, "e": -0.4, "mu": 0.9}
+    values = {"sin2_theta_w": 0.23, "e": -0.4, "mu": 0.9, "tau": -0.7}
 
-    def reference(sin2, e, mu):
-        return independent.spallation_counts(g, mass, eps, (e, mu, 0.0), "ess", sin2)
+    def reference(sin2, e, mu, tau):
+        return independent.spallation_counts(g, mass, eps, (e, mu, tau), "ess", sin2, running=running)
 
-    def function(sin2_theta_w, e, mu):
-        theta = lmt.HiddenPhoton(g, mass, eps, lmt.LeptonCharges(e, mu, 0.0))
+    def function(sin2_theta_w, e, mu, tau):
+        theta = lmt.HiddenPhoton(g, mass, eps, lmt.LeptonCharges(e, mu, tau), running=running)
         return experiment.expected(theta, {"sin2_theta_w": sin2_theta_w})
 
     index = list(values).index(name)
     expected = log_slope(reference, tuple(values.values()), index, 0.1)
     found = jax.jacfwd(function, index)(*values.values()) * values[name]
-    np.testing.assert_allclose(found, expected, rtol=1e-8)
-    np.testing.assert_allclose(function(*values.values()), reference(*values.values()), rtol=1e-12)
+    counts = np.array(reference(*values.values()))
+    # The tau acts through its loop alone: 1e-6 of the counts, of which differences are good to a few 1e-14.
+    np.testing.assert_allclose(found / counts, expected / counts, rtol=1e-8, atol=1e-13)
+    np.testing.assert_allclose(function(*values.values()), counts, rtol=1e-12)
 
 
 def test_no_interaction_and_smallest_couplings():

@@ -360,7 +360,7 @@ def test_checkpoint_of_the_same_problem_is_taken(checkpoint, joint):
 
 
 @pytest.mark.parametrize(
-    "what", ("data", "box", "fixed number", "warmup", "target_accept", "chains", "systematics")
+    "what", ("data", "box", "fixed number", "running", "warmup", "target_accept", "chains", "systematics")
 )
 def test_checkpoint_of_another_problem_is_refused(what, checkpoint, joint):
     prior = lmt.default_prior().theta
@@ -373,6 +373,7 @@ def test_checkpoint_of_another_problem_is_refused(what, checkpoint, joint):
         "data": lambda: new_sampler(data),
         "box": lambda: new_sampler(joint, lmt.Prior(box)),
         "fixed number": lambda: new_sampler(joint, lmt.Prior(charges)),
+        "running": lambda: new_sampler(joint, lmt.default_prior(running=True)),
         "warmup": lambda: new_sampler(joint, warmup=WARMUP + BLOCK),
         "chains": lambda: new_sampler(joint, chains=2 * CHAINS),
         "systematics": lambda: new_sampler(joint, systematics="profiled"),

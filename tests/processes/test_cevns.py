@@ -50,6 +50,19 @@ def test_cross_section(flavour, isotope, kinematics):
             assert float(found) == pytest.approx(expected, rel=HELM, abs=1e-14 * sm)
 
 
+@pytest.mark.parametrize("charges", [(0.0, 1.0, -1.0), (0.0, 1.0, 0.0), (0.5, 1.0, -2.0)])
+@pytest.mark.parametrize("isotope", [ARGON, XENON_131], ids=lambda i: i.name)
+def test_running_mixing(isotope, charges):
+    recoils = np.array([0.01, 0.5, 5.0, 20.0, 60.0])
+    theta = lmt.HiddenPhoton(1e-3, 15.0, -1e-5, lmt.LeptonCharges(*charges), running=True)
+    for flavour in cevns.FLAVOURS:
+        found = cross_section(recoils, 40.0, theta, flavour, isotope)
+        for recoil, value in zip(recoils, found, strict=True):
+            eps = independent.mixing(-2e-3 * isotope.mass * recoil, 1e-3, -1e-5, charges).real
+            arguments = (recoil, 40.0, 1e-3, 15.0, eps, charges[CHARGES[flavour]], 0.23857, "exact", isotope)
+            assert float(value) == pytest.approx(reference(*arguments), rel=HELM)
+
+
 def test_standard_model_size():
     # G_F^2/4pi Q^2 M (1 - ...) in cm^2/keV; at 30 MeV on argon, from SI constants
     energy, recoil = 30.0, 1e-3
