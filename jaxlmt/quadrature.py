@@ -1,11 +1,12 @@
-"""Quadrature rules and Chebyshev interpolation, built once with NumPy, outside every traced function."""
+"""Quadrature rules, interpolation and splines: what is built once, with NumPy, and how it is applied."""
 
 import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from numpy.polynomial.legendre import leggauss
+from numpy.polynomial.legendre import leggauss, legvander
+from scipy.interpolate import BSpline, PPoly, make_interp_spline
 
 
 @functools.cache
@@ -25,6 +26,15 @@ def unit_gauss(n):
 def trailing(vector, array):
     """``vector`` (n,) with as many leading axes of length one as ``array`` has axes, to stand after them."""
     return vector.reshape((1,) * jnp.ndim(array) + (-1,))
+
+
+def spread(value, n):
+    """``value`` (...,) repeated along a new last axis, (..., n), as a product with ones.
+
+    The derivative then sums over that axis by a product too. XLA runs what it fuses into a sum one element
+    at a time; a product it leaves alone, so that on a CPU everything before it stays vectorised.
+    """
+    return jnp.asarray(value)[..., None] @ np.ones((1, n))
 
 
 def panels(breaks, n):
@@ -62,6 +72,55 @@ def lagrange_projection(points, nodes):
     hit = exact.any(axis=1)
     matrix[hit] = exact[hit]
     return matrix
+
+
+SPLINE_ORDER = 6  # quintic
+
+# Of a B-spline on integer knots: rising powers of the local coordinate (rows) on each of its pieces.
+_PADDED = PPoly.from_spline(BSpline.basis_element(np.arange(SPLINE_ORDER + 1), extrapolate=False)).c
+_PIECES = _PADDED[::-1, SPLINE_ORDER - 1 : 1 - SPLINE_ORDER]
+
+
+def spline_sites(intervals):
+    """Positions in [0, intervals] at which :func:`spline_coefficients` wants a function, (intervals + 5,).
+
+    The knots, which are the whole numbers, and two more at either end.
+    """
+    ends = np.array([0.5, 1.5])
+    return np.sort(np.concatenate([np.arange(intervals + 1.0), ends, intervals - ends]))
+
+
+def spline_coefficients(values):
+    """Coefficients of the quintic spline through ``values`` (intervals + 5, n) at its sites, same shape."""
+    intervals = len(values) - SPLINE_ORDER + 1
+    knots = np.arange(1.0 - SPLINE_ORDER, intervals + SPLINE_ORDER)
+    return make_interp_spline(spline_sites(intervals), values, k=SPLINE_ORDER - 1, t=knots, axis=0).c
+
+
+def spline(coefficients, position):
+    """The spline at a scalar ``position`` in [0, intervals], its knots being whole numbers: (n,).
+
+    coefficients: (intervals + 5, n), from :func:`spline_coefficients`. A product of six weights with six
+    neighbouring rows: little to fetch, and no more for the gradient than for the value.
+    """
+    last = coefficients.shape[0] - SPLINE_ORDER
+    interval = jnp.clip(position.astype(int), 0, last)
+    local = position - interval.astype(position.dtype)
+    powers = [jnp.ones_like(local)]
+    for _ in range(SPLINE_ORDER - 1):
+        powers.append(powers[-1] * local)
+    weights = jnp.stack(powers) @ _PIECES[:, ::-1]
+    return weights @ jax.lax.dynamic_slice_in_dim(coefficients, interval, SPLINE_ORDER)
+
+
+def gauss_projection(points, n):
+    """Matrix P with f(points) = P @ f(nodes) for polynomials of degree < n, at :func:`unit_gauss`'s n nodes.
+
+    points: in [0, 1], shape (m,) -> (m, n). What it leaves out of f is orthogonal to lower polynomials.
+    """
+    nodes, weights = unit_gauss(n)
+    at_points, at_nodes = (legvander(2.0 * np.asarray(x) - 1.0, n - 1) for x in (points, nodes))
+    return at_points * (2.0 * np.arange(n) + 1.0) @ (at_nodes.T * weights)
 
 
 def map_chunks(function, arguments, chunk):

@@ -7,27 +7,36 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..constants import AVOGADRO
-from ..model import inverse_decay_length, widths
-from ..processes.bremsstrahlung import FLUX_INTEGRALS, KERNELS, cross_section_from_flux
+from ..constants import AVOGADRO, HBARC_MEV_CM
+from ..model import widths
+from ..processes.bremsstrahlung import FLUX_INTEGRALS, KERNELS, cross_section_scale
 from ..pytrees import pytree
-from ..quadrature import chebyshev_nodes, panels
+from ..quadrature import (
+    gauss_projection,
+    panels,
+    spline,
+    spline_coefficients,
+    spline_sites,
+    spread,
+    unit_gauss,
+)
 from ..validation import choose, edges, number, values
 from .base import Counting, Experiment, frozen, nuisance, start_fold
 
 MASS_RANGE = (0.05, 2e4)  # MeV, of the folded table; documented range: 0.1 MeV to 10 GeV
 
-_INTERVALS, _ORDER = 96, 10  # of the table in ln M: 1e-11 in the cross section, 1e-9 in its slope
+_INTERVALS = 640  # of the table in ln M: 1e-11 in the counts, 1e-9 in their slope
 
 
 @pytree
 class NA64Mu(Counting, Experiment):
-    """Counts per bin of outgoing muon energy E' = E0 (1 - x).
+    """Counts per bin of outgoing muon energy E' = E0 (1 - x), folded to sum_k T_bk(M) beta(x_k) P(x_k).
 
-    The flux integral J(x, M) of the cross section is tabulated: ln J(x_i, M) at the Gauss nodes x_i is a
-    polynomial in ln M on each of 96 intervals, table (96, 10, n_bins, n_x) in rising powers.
-    x, weight: (n_bins, n_x) nodes, and weights times luminosity. Outside MASS_RANGE J keeps its value at the
-    edge: exact to 1e-6 below it for ``"ww"``, and beyond the validity of the kernels above it.
+    The velocity beta and the probability P that the A' escapes are sampled at a few nodes x_k a bin,
+    (n_bins, n_x). The rest of eq 25 is rough in x but depends on the mass alone: it is integrated once, at
+    g Q_mu = 1, and is a quintic spline in ln M. table: (n_knots, 1 + n_bins n_x), ln of a common scale and
+    T over it. Outside MASS_RANGE T keeps its value at the edge: exact to 1e-6 below it for ``"ww"``, and
+    beyond the validity of the kernels above it.
     """
 
     name: str = field(metadata={"static": True})
@@ -37,7 +46,6 @@ class NA64Mu(Counting, Experiment):
     beam_energy: float  # MeV
     detector_length: float  # cm
     x: np.ndarray
-    weight: np.ndarray
     table: np.ndarray
     nominal: dict
     nuisances: dict
@@ -46,60 +54,76 @@ class NA64Mu(Counting, Experiment):
     title = r"NA64$\mu$"
 
     def rate(self, theta, parameters):
-        flux = jnp.exp(self._log_flux(theta.mass))
-        cross_section = cross_section_from_flux(self.x, theta, flux, self.beam_energy)
-        return parameters[f"{self.name}.signal_norm"] * jnp.sum(
-            self.weight * cross_section * self._escape(theta), axis=1
-        )
+        nodes = self.x.size
+        energy, mass = self.x.ravel() * self.beam_energy, spread(theta.mass, nodes)
+        is_open = energy > mass
+        momentum = jnp.sqrt(jnp.where(is_open, energy**2 - mass**2, 1.0))
+        visible_share, decay_rate = self._decays(theta)
+        # Probability that the A' leaves no visible energy, eq 27.
+        escape = 1.0 + spread(visible_share, nodes) * jnp.expm1(-spread(decay_rate, nodes) / momentum)
+        folded = jnp.where(is_open, self._folded(theta.mass), 0.0)
+        counts = (folded * (momentum / energy) * escape) @ np.repeat(np.eye(self.n_bins), self.x.shape[1], 0)
+        return parameters[f"{self.name}.signal_norm"] * (theta.g_x * theta.charges.mu) ** 2 * counts
 
-    def _log_flux(self, mass):
-        low, high = np.log(MASS_RANGE)
-        position = jnp.clip((jnp.log(mass) - low) / (high - low), 0.0, 1.0) * _INTERVALS
-        interval = jnp.clip(position.astype(int), 0, _INTERVALS - 1)
-        local = 2.0 * (position - interval.astype(position.dtype)) - 1.0
-        coefficients = jax.lax.dynamic_index_in_dim(self.table, interval, keepdims=False)
-        result = coefficients[-1]
-        for power in range(_ORDER - 2, -1, -1):  # Horner, unrolled at trace time
-            result = result * local + coefficients[power]
-        return result
-
-    def _escape(self, theta):
-        """Probability that the A' leaves no visible energy, eq 27: (n_bins, n_x)."""
+    def _decays(self, theta):
+        """Visible branching ratio, and L over the decay length times the momentum [MeV] (eq 23)."""
         invisible, visible = widths(theta)
         total = invisible + visible
         decays = total > 0.0
         visible_share = jnp.where(decays, visible / jnp.where(decays, total, 1.0), 0.0)
-        depth = self.detector_length * inverse_decay_length(theta, self.x * self.beam_energy)
-        return 1.0 + visible_share * jnp.expm1(-depth)
+        return visible_share, self.detector_length * theta.mass * total / HBARC_MEV_CM
+
+    def _folded(self, mass):
+        low, high = np.log(MASS_RANGE)
+        position = jnp.clip((jnp.log(mass) - low) / (high - low), 0.0, 1.0) * _INTERVALS
+        columns = spline(self.table, position)
+        return jnp.exp(columns[0]) * columns[1:]
 
 
 @functools.partial(jax.jit, static_argnames="kernel")
-def _log_flux(x, mass, beam_energy, z, a, kernel):
-    flux = FLUX_INTEGRALS[kernel](x[:, None], mass[None], beam_energy, z, a)
-    return jnp.log(jnp.maximum(flux, 1e-300))  # zero where t_min exceeds t_max
+def _without_velocity(x, mass, beam_energy, z, a, kernel):
+    """d sigma/dx over beta [cm^2] at g Q_mu = 1, (mass.size, x.size)."""
+    x, mass = x[None], mass[:, None]
+    flux = FLUX_INTEGRALS[kernel](x, mass, beam_energy, z, a)
+    return cross_section_scale(x, mass) * flux
 
 
-def _tabulate(x, beam_energy, z, a, kernel):
-    """Polynomials (intervals, order, x.size) of ln J in the local coordinate of each interval of ln M."""
-    ends = np.linspace(*np.log(MASS_RANGE), _INTERVALS + 1)
-    local = chebyshev_nodes(-1.0, 1.0, _ORDER)
-    log_mass = ends[:-1, None] + 0.5 * np.diff(ends)[:, None] * (local + 1.0)
-    values = np.asarray(_log_flux(x, np.exp(log_mass.ravel()), beam_energy, z, a, kernel))
-    values = values.reshape(x.size, _INTERVALS, _ORDER)
-    return np.einsum("kl,xil->ikx", np.linalg.inv(np.vander(local, increasing=True)), values)
+def _fold(shares, luminosity, beam_energy, z, a, kernel):
+    """x (n_bins, n_x) and the table, for bins between ``shares`` of the beam energy."""
+    fine, coarse = _nodes_per_bin(shares, beam_energy)
+    energy, weight = panels(shares, fine)
+    nodes, _ = panels(shares, coarse)
+    low, high = np.log(MASS_RANGE)
+    log_mass = low + (high - low) / _INTERVALS * spline_sites(_INTERVALS)
+    values = _without_velocity(1.0 - energy.ravel(), np.exp(log_mass), beam_energy, z, a, kernel)
+    values = np.asarray(values).reshape(-1, *energy.shape)
+    folded = (values * weight) @ gauss_projection(unit_gauss(fine)[0], coarse)
+    folded = folded.reshape(log_mass.size, -1)
+    # The form factor falls up to M^-30: the logarithm of the sum takes it, shares are left.
+    total = folded.sum(axis=1, keepdims=True)
+    total = np.maximum(total, 1e-60 * total.max())  # zero where t_min exceeds t_max
+    columns = np.concatenate([np.log(total), luminosity * folded / total], axis=1)
+    return 1.0 - nodes, spline_coefficients(columns)
 
 
 def _nodes_per_bin(shares, beam_energy):
-    """Gauss nodes for 1e-12 in every bin between ``shares`` of the beam energy.
+    """Gauss nodes in every bin between ``shares`` of the beam energy: (of the fold, of what is sampled).
 
-    d sigma/dx is singular at E' = 0 and, for the heaviest A' of 10 GeV, at E' = E0 - M; n nodes leave an
-    error of rho^(-2n) on the Bernstein ellipse rho through the nearer one.
+    d sigma/dx is singular at E' = 0 and, for the heaviest A' of 10 GeV, at E' = E0 - M, velocity and escape
+    only at the latter. Legendre coefficients fall as rho^(-n) on the Bernstein ellipse rho through the nearest
+    singularity: n nodes leave rho^(-2n) of an integral, and the n-th coefficients of both of a product.
     """
     centre, half = 0.5 * (shares[1:] + shares[:-1]), 0.5 * np.diff(shares)
     highest = 1.0 - min(1e4 / beam_energy, 0.5 * (1.0 - shares[-1]))
-    ratio = np.min(np.minimum(centre, highest - centre) / half)
-    rho = ratio + np.sqrt(max(ratio**2 - 1.0, 1e-3))
-    return int(np.ceil(-np.log(1e-12) / (2.0 * np.log(rho))))
+
+    def rho(distance):
+        ratio = distance / half
+        return ratio + np.sqrt(np.maximum(ratio**2 - 1.0, 1e-3))
+
+    rough = np.log(rho(np.minimum(centre, highest - centre)))
+    smooth = np.log(rho(highest - centre))
+    coarse = int(np.ceil(np.max(-np.log(2e-10) / (rough + smooth))))
+    return int(np.ceil(np.max(-np.log(1e-12) / (2.0 * rough)))) + coarse, coarse
 
 
 @functools.cache
@@ -126,9 +150,7 @@ def _na64mu(bin_edges, fields):
     shape = () if np.ndim(f["background"]) == 0 else (n_bins,)
     background = values("background", f["background"], shape=shape, low=0.0)
     shares = bin_edges * 1e3 / beam_energy
-    energy, width = panels(shares, _nodes_per_bin(shares, beam_energy))
-    x = 1.0 - energy
-    table = _tabulate(x.ravel(), beam_energy, z, a, kernel)
+    x, table = _fold(shares, luminosity, beam_energy, z, a, kernel)
     norm, prior = nuisance("na64mu.signal_norm", f["signal_norm"], low=0.0)
     return NA64Mu(
         name="na64mu",
@@ -138,8 +160,7 @@ def _na64mu(bin_edges, fields):
         beam_energy=beam_energy,
         detector_length=length + 100.0 * number("detector_length_m", f["detector_length_m"], low=0.0),
         x=frozen(x),
-        weight=frozen(luminosity * width),
-        table=frozen(table.reshape(_INTERVALS, _ORDER, *x.shape)),
+        table=frozen(table),
         nominal=norm,
         nuisances=prior,
     )

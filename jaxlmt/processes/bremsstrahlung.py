@@ -97,11 +97,15 @@ def velocity(x, mass, beam_energy):
     return jnp.where(is_open, jnp.sqrt(1.0 - jnp.where(is_open, fraction, 0.0)), 0.0)
 
 
+def cross_section_scale(x, mass):
+    """What multiplies (g Q_mu)^2 beta J in d sigma/dx [cm^2]; a pure kernel."""
+    return ALPHA**2 / (4.0 * np.pi) * MEV2_TO_CM2 * (1.0 - x) / muon_virtuality(x, mass)
+
+
 def cross_section_from_flux(x, theta, flux, beam_energy):
     """d sigma/dx [cm^2] from the flux integral J(x, M); a pure kernel."""
     coupling2 = (theta.g_x * theta.charges.mu) ** 2
-    geometry = velocity(x, theta.mass, beam_energy) * (1.0 - x) / muon_virtuality(x, theta.mass)
-    return ALPHA**2 / (4.0 * np.pi) * MEV2_TO_CM2 * coupling2 * geometry * flux
+    return cross_section_scale(x, theta.mass) * coupling2 * velocity(x, theta.mass, beam_energy) * flux
 
 
 @functools.partial(jax.jit, static_argnames="kernel")

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..constants import MASS_MUON
-from ..quadrature import trailing
+from ..quadrature import spread, trailing
 from ..validation import check_theta, to_float64, values
 
 # With u = 1/(1 + exp(-y)) the trapezoidal rule in y converges as exp(-pi^2/h) for every mass: the
@@ -19,9 +19,9 @@ _NUMERATOR = _STEP * _U**3 * _ONE_MINUS_U**2  # u^2 (1-u) du
 
 def loop_integral(mass):
     """int_0^1 du u^2 (1-u) / (u^2 + (1-u) M^2/m_mu^2), eq 13; 1/2 for M = 0. Shape of ``mass`` [MeV]."""
-    ratio = (jnp.asarray(mass) / MASS_MUON)[..., None] ** 2
-    u2, one_minus_u, numerator = (trailing(part, mass) for part in (_U**2, _ONE_MINUS_U, _NUMERATOR))
-    return jnp.sum(numerator / (u2 + one_minus_u * ratio), axis=-1)
+    ratio = spread((jnp.asarray(mass) / MASS_MUON) ** 2, _Y.size)
+    u2, one_minus_u = (trailing(part, mass) for part in (_U**2, _ONE_MINUS_U))
+    return (1.0 / (u2 + one_minus_u * ratio)) @ _NUMERATOR
 
 
 def magnetic_moment(theta):
