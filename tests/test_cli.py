@@ -509,7 +509,7 @@ def test_mistakes_of_compare(runs, here, capsys):
         ([*both, "--labels", "one"], "labels must be 2"),
         ([*both, "--variables", "mas"], "variables: got 'mas'"),
         ([*both, "--variables", "eps_over_g"], "'eps_over_g' is fixed"),
-        ([*both, "--output", "odd.nc"], "--output odd.nc must be a .png"),
+        ([*both, "--output", "odd.nc"], "--output odd.nc must be a .png, .pdf, .svg file"),
         ([*both, "--output", "no/c.png"], "--output no/c.png must be"),
     ]
     for arguments, words in mistakes:

@@ -60,7 +60,8 @@ def figure_class():
             self.savefig(buffer, format="png")
             return buffer.getvalue()
 
-    Figure.__module__, Figure.__qualname__ = __name__, "Figure"
+    # pickled by this name: the package makes the class on first use
+    Figure.__module__, Figure.__qualname__ = __package__, "Figure"
     return Figure
 
 
@@ -162,3 +163,12 @@ def frame(ax, x: str, y: str, limits) -> None:
     ax.set_xlabel(x, fontsize=12)
     ax.set_ylabel(y, fontsize=12)
     ax.tick_params(which="both", direction="in", top=True, right=True, labelsize=10)
+
+
+def plain_decades(ax) -> None:
+    """Ticks of a logarithmic y axis at 1, 2 and 5 times powers of ten, as plain numbers."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())

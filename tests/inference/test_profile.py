@@ -249,10 +249,7 @@ def test_axes_need_a_box_of_one_sign():
         lmt.profile(joint, BOTH_SIGNS, y="eps_over_g")
 
 
-@pytest.mark.parametrize("level", (0.0, 1.0, 68, np.nan, "0.9"))
+@pytest.mark.parametrize("level", (0.0, 1.0, 68, np.nan, "most"))
 def test_levels_are_probabilities(level):
-    if level == "0.9":
-        assert delta_chi2(level, 2) == delta_chi2(0.9, 2)
-        return
     with pytest.raises(ValueError, match="level"):
         delta_chi2(level, 2)
