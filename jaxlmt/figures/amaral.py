@@ -6,6 +6,7 @@ note).
 
 import jax
 import numpy as np
+from tqdm import tqdm
 
 from ..distributions import TiedToCoupling
 from ..experiments.gminus2 import gminus2
@@ -193,7 +194,8 @@ def _place(i):
 def _panels(scans, *, filled=None, band=None):
     """One panel a benchmark; a detector whose contours do not close is shown by its 90% limit."""
     made, key = figure(8.8, 7.4), {}
-    for i, name in enumerate(BENCHMARKS):
+    # a bar on a terminal, nothing elsewhere
+    for i, name in enumerate(tqdm(BENCHMARKS, disable=None, leave=False, unit="panel")):
         found = scans(name)
         with style():
             ax = made.add_axes(_place(i), label=name)
