@@ -110,7 +110,7 @@ def _nodes_per_bin(shares, beam_energy):
     """Gauss nodes in every bin between ``shares`` of the beam energy: (of the fold, of what is sampled).
 
     d sigma/dx is singular at E' = 0 and, for the heaviest A' of 10 GeV, at E' = E0 - M, velocity and escape
-    only at the latter. Legendre coefficients fall as rho^(-n) on the Bernstein ellipse rho through the nearest
+    only at the latter. Legendre coefficients fall as rho^(-n), rho the Bernstein ellipse through the nearest
     singularity: n nodes leave rho^(-2n) of an integral, and the n-th coefficients of both of a product.
     """
     centre, half = 0.5 * (shares[1:] + shares[:-1]), 0.5 * np.diff(shares)
