@@ -4,6 +4,7 @@ Every command is a pair of functions, one that adds its parser and one that does
 """
 
 import argparse
+import itertools
 import os
 import sys
 import time
@@ -299,7 +300,7 @@ def _folder(options, label):
 
 def _free(folder, stem, suffix=""):
     """folder/stem + suffix, or the first of stem-2, stem-3, ... that does not exist."""
-    names = [folder / f"{stem}{count}{suffix}" for count in ("", *(f"-{i}" for i in range(2, 10_000)))]
+    names = (folder / f"{stem}{f'-{i}' if i > 1 else ''}{suffix}" for i in itertools.count(1))
     return next(name for name in names if not name.exists())
 
 

@@ -39,7 +39,7 @@ from .model import (
     benchmark,
 )
 from .nuclei import ISOTOPES, Isotope
-from .validation import choose, known_keys, number, values
+from .validation import choose, known_keys, number, switch, values
 
 FACTORIES = {
     "gminus2": gminus2,
@@ -140,13 +140,16 @@ def photon(g_x, mass, eps_x, model):
     """The one place where the sections [truth] and [model] become a :class:`jaxlmt.HiddenPhoton`."""
     given = {name: _built(value) for name, value in model.get("charges", {}).items()}
     charges = dataclasses.replace(MODELS[model["name"]], **given) if given else MODELS[model["name"]]
-    return HiddenPhoton(g_x, mass, eps_x, charges)
+    return HiddenPhoton(g_x, mass, eps_x, charges, running=model["running"])
 
 
 def _model(section, table, name_key):
-    """Charges: those of a model by name, some of them replaced by numbers or distributions."""
-    known_keys(section, table, (name_key, "charges"))
-    model = {name_key: choose(f"{section}.{name_key}", table.get(name_key, "lmu-ltau"), MODELS)}
+    """Charges, those of a model by name and some of them replaced, and whether the mixing runs."""
+    known_keys(section, table, (name_key, "running", "charges"))
+    model = {
+        name_key: choose(f"{section}.{name_key}", table.get(name_key, "lmu-ltau"), MODELS),
+        "running": switch(f"{section}.running", table.get("running", False)),
+    }
     if "charges" in table:
         names = [field.name for field in dataclasses.fields(LeptonCharges)]
         given = known_keys(f"{section}.charges", table["charges"], names)
@@ -155,8 +158,8 @@ def _model(section, table, name_key):
 
 
 def _truth(table):
-    allowed = ("benchmark", "mass", "g_x", "eps_x", "eps_over_g", "model", "charges")
-    known_keys("truth", table, allowed)
+    about_model = ("model", "running", "charges")
+    known_keys("truth", table, ("benchmark", "mass", "g_x", "eps_x", "eps_over_g", *about_model))
     if "benchmark" in table:
         for key in ("mass", "g_x"):
             if key in table:
@@ -167,13 +170,13 @@ def _truth(table):
         if key not in table:
             raise ValueError(f"truth.{key} is missing: give a benchmark, or mass and g_x")
     found = {key: number(f"truth.{key}", table[key], **POSITIVE) for key in ("mass", "g_x")}
-    model = _model("truth", {k: v for k, v in table.items() if k in ("model", "charges")}, "model")
+    model = _model("truth", {k: v for k, v in table.items() if k in about_model}, "model")
     for name, charge in model.get("charges", {}).items():
         number(f"truth.charges.{name}", charge)
     mixing = [key for key in ("eps_x", "eps_over_g") if key in table]
     if len(mixing) == 2:
         raise ValueError("truth.eps_x and truth.eps_over_g exclude each other")
-    if not mixing and model != {"model": "lmu-ltau"}:
+    if not mixing and (model["model"] != "lmu-ltau" or "charges" in model):
         raise ValueError("truth.eps_over_g is missing: only that of lmu-ltau is predicted")
     for key in mixing or ["eps_over_g"]:
         found[key] = number(f"truth.{key}", table.get(key, MIXING_RATIO_PAPER))
@@ -206,7 +209,10 @@ def _prior(table):
             allowed = f"{', '.join(map(repr, MIXING_PRIORS))}, a number or a distribution"
             raise ValueError(f"prior.eps_x must be one of {allowed}; got {name!r}")
         table["eps_x"] = _plain(MIXING_PRIORS[name])
-    return {key: _parameter(f"prior.{key}", value) for key, value in table.items()}
+    found = {key: _parameter(f"prior.{key}", value) for key, value in table.items()}
+    if isinstance(found["g_x"], float):
+        number("prior.g_x", found["g_x"], **POSITIVE)  # or eps_x/g_x would have no value
+    return found
 
 
 def prior(resolved):

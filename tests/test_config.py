@@ -30,7 +30,7 @@ def refusal(table):
 def test_defaults_of_a_minimal_analysis():
     table = resolved(MINIMAL)
     assert table["label"] == "test" and table["plots"] == ["corner", "spectra"]
-    assert "truth" not in table and table["model"] == {"name": "lmu-ltau"}
+    assert "truth" not in table and table["model"] == {"name": "lmu-ltau", "running": False}
     assert table["experiments"] == {"gminus2": {"data": "measured", "measurement": "2021"}}
     assert table["sampler"] == SAMPLER
     default = lmt.default_prior().theta
@@ -184,6 +184,16 @@ def test_truth_with_charges_of_its_own():
     assert (found.charges.e, found.charges.mu, found.charges.tau) == (0.1, 1.0, 0.0)
 
 
+def test_running_mixing_is_that_of_truth_and_hypothesis():
+    from jaxlmt.config import truth
+
+    table = resolved(MINIMAL, truth={"benchmark": "BP1", "running": True})
+    assert truth(table).running is True and prior(table).theta.running is False
+    table = resolved(MINIMAL, truth={"benchmark": "BP1"}, model={"running": True})
+    assert truth(table).running is False and prior(table).theta.running is True
+    assert resolved(table) == table
+
+
 def test_hypothesis_with_a_free_charge():
     found = prior(resolved(MINIMAL, model={"charges": {"tau": {"uniform": [-1.5, 0.5]}}}))
     assert "charges.tau" in found.names and float(found.theta.charges.mu) == 1.0
@@ -216,10 +226,13 @@ MISTAKES = [
     ({"truth": {"benchmark": "BP1", "model": "lmu"}}, "truth.eps_over_g is missing"),
     ({"truth": {"benchmark": "BP1", "charges": {"tau": {"uniform": [0, 1]}}}}, "truth.charges.tau must be"),
     ({"model": {"name": "lmu-ltauu"}}, "model.name must be one of 'lmu-ltau', 'lmu'"),
+    ({"model": {"running": "yes"}}, "model.running must be True or False; got 'yes'"),
+    ({"truth": {"benchmark": "BP1", "running": 1}}, "truth.running must be True or False; got 1"),
     ({"model": {"names": "lmu"}}, "unknown key model.names (did you mean model.name?)"),
     ({"model": {"charges": {"muon": 1}}}, "unknown key model.charges.muon (did you mean model.charges.mu?)"),
     ({"model": {"charges": {"tau": "free"}}}, "model.charges.tau must be a number or a distribution"),
     ({"prior": {"coupling": 1}}, "unknown key prior.coupling"),
+    ({"prior": {"g_x": 0.0}}, "prior.g_x must be a finite number in (0, inf]"),
     ({"prior": {"g_x": "free"}}, "prior.g_x must be a number or a distribution"),
     ({"prior": {"eps_x": "fre"}}, "prior.eps_x must be one of 'free', 'tied'"),
     ({"prior": {"mass": {"uniform": [-1, 10]}}}, "prior: mass must have a positive support"),

@@ -22,9 +22,10 @@ VALID = {
         "g_x": 5e-4,
         "eps_over_g": -0.0143,
         "model": "lmu-ltau",
+        "running": False,
         "charges": {"tau": -1.0},
     },
-    "model": {"name": "lmu-ltau", "charges": {"tau": {"uniform": [-1.5, 0.5]}}},
+    "model": {"name": "lmu-ltau", "running": True, "charges": {"tau": {"uniform": [-1.5, 0.5]}}},
     "prior": {
         "g_x": {"log_uniform": [1e-5, 1e-2]},
         "mass": {"log_uniform": {"low": 1.0, "high": 1e3}},
@@ -118,8 +119,10 @@ def unknown_experiment(generator, table):
 def wrong_type(generator, table):
     path, value = generator.choice(list(leaves(table)))
     key = path[-1]
-    wrong = [True, {"a": 1.0}, {}, [[1.0, 2.0], [3.0]], [True]]
-    if isinstance(value, str):
+    wrong = [{"a": 1.0}, {}, [[1.0, 2.0], [3.0]], [True]]
+    if not isinstance(value, bool):
+        wrong.append(True)
+    if isinstance(value, str | bool):
         wrong += [3, 2.5, -1, [1.0, "a"]]
     else:
         wrong += ["many", "", "3.0", ["a", 1.0]]

@@ -50,7 +50,7 @@ class NA64Mu(Counting, Experiment):
     nominal: dict
     nuisances: dict
 
-    axis_label = r"$E_{\mu^\prime}$ [GeV]"
+    axis_label = "$E_{\\mu\N{PRIME}}$ [GeV]"
     title = r"NA64$\mu$"
 
     def rate(self, theta, parameters):

@@ -1,0 +1,24 @@
+"""The figures of the papers, each one function; ``jaxlmt figure`` and the notebooks call :func:`draw`."""
+
+from ..processes.bremsstrahlung import KERNELS
+from ..validation import choose, number
+from .amaral import FIGURES as _AMARAL
+
+FIGURES = {**_AMARAL}
+DATA = ("asimov", "toy")
+
+
+def draw(name, *, kernel="paper", data="asimov", seed=0, points=160):
+    """(matplotlib figure, note) of the figure ``name``, such as ``"8"`` of 2104.03297.
+
+    kernel: ``"paper"`` for all choices of the paper, ``"ww"`` for those of jaxlmt; data: ``"asimov"``, what
+    a benchmark is expected to give, or ``"toy"``, random counts with ``seed``; points: of either axis of a
+    scan, 10 to 2000. The note says what differs from the printed figure, and why. Raises ValueError for
+    unknown names or options.
+    """
+    figure = FIGURES[choose("figure", str(name), FIGURES)]
+    choose("kernel", kernel, KERNELS)
+    choose("data", data, DATA)
+    seed = int(number("seed", seed, low=0, whole=True))
+    points = int(number("points", points, low=10, high=2000, whole=True))
+    return figure(kernel, data, seed, points)
