@@ -23,7 +23,7 @@ def _peak():
 
 
 def rows():
-    """Gradients, then values: how far each raises the peak, arguments and results included, compilation left out."""
+    """Gradients, then values: how far each raises the peak; compilation left out."""
     joint = problem.joint()
     target = make_target(joint, lmt.default_prior())
     theta = problem.points(POINTS)
