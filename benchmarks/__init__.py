@@ -1,1 +1,1 @@
-"""Measurements of speed, run by hand: ratios within one run, compile time apart."""
+"""Measurements of speed, run by hand: ``python -m benchmarks``. Ratios within one run, compile time apart."""

@@ -14,7 +14,7 @@ from ..statistics import poisson_log_ratio
 from ..validation import check_theta, number, parameters, random_key, require_x64, to_float64, values
 
 # Parameter points a chunk. On a CPU intermediates stay in cache; a GPU has to be filled. Both: megabytes.
-CPU_CHUNK, GPU_CHUNK = 2048, 65536
+CPU_CHUNK, GPU_CHUNK = 256, 65536
 
 
 class Experiment(abc.ABC):
