@@ -63,8 +63,8 @@ def by_minuit(joint, prior, mass, coupling):
     [
         ("BP1", FREE, {}),
         ("BP4", FREE, {}),
-        ("BP2", BOTH_SIGNS, {}),
-        ("BP1", FREE, {"statistic": "poisson"}),
+        pytest.param("BP2", BOTH_SIGNS, {}, marks=pytest.mark.slow),
+        pytest.param("BP1", FREE, {"statistic": "poisson"}, marks=pytest.mark.slow),
     ],
     ids=["BP1", "BP4", "both signs", "poisson nuisances"],
 )
