@@ -12,6 +12,7 @@ from itertools import pairwise
 import numpy as np
 
 from .. import results
+from ..validation import values
 
 # Okabe and Ito's palette: distinct for every kind of colour vision, and in grey
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#6E6E6E"
@@ -93,7 +94,7 @@ def symbol(name: str) -> str:
 
 
 def check_levels(levels) -> tuple[float, ...]:
-    found = tuple(float(level) for level in np.atleast_1d(np.asarray(levels, np.float64)))
+    found = tuple(np.atleast_1d(values("levels", levels)).tolist())
     increasing = all(a < b for a, b in pairwise(found))
     if not 1 <= len(found) <= 3 or not increasing or found[0] <= 0 or found[-1] >= 1:
         raise ValueError(f"levels: got {levels!r}; allowed are one to three increasing numbers inside (0, 1)")
