@@ -78,7 +78,7 @@ def lmu_mixing():
 
 
 def running_counts():
-    """Of every bin of a detector, what a mixing that runs changes; the A' signal is what it adds to the SM."""
+    """What a mixing that runs changes; the A' signal is what the A' adds to the Standard Model."""
     rows = []
     for name, build in DETECTORS.items():
         experiment = build()
@@ -93,7 +93,7 @@ def running_counts():
             row += [percent(signal, 2), percent(runs.sum() / fixed.sum(), 3)]
             shifts += list(np.abs(runs - fixed) / np.sqrt(fixed + experiment.background))
         rows.append((*row, f"{max(shifts):.3f}"))
-    head = ("", "BP1, A′ signal", "counts", "BP4, A′ signal", "counts", "largest shift of a bin, in its error")
+    head = ("", "BP1, A′ signal", "counts", "BP4, A′ signal", "counts", "a bin's shift in σ, at most")
     return table(head, rows)
 
 
