@@ -106,7 +106,7 @@ def running_on_shell():
         growth = float(lmt.kinetic_mixing_squared(runs, mass**2)) / fixed.eps_x**2
         decays = (f"{1e5 * float(lmt.branching_ratios(p)['e']):.2f}·10⁻⁵" for p in (fixed, runs))
         before, after = (float(lmt.na64mu().expected(p).sum()) for p in (fixed, runs))
-        change = f"{1e6 * (after / before - 1):+.1f}·10⁻⁶".replace("-", "−")
+        change = f"{1e6 * (after / before - 1):+.2f}·10⁻⁶".replace("-", "−")
         rows.append((f"{mass:.0f}", f"{growth:.3f}", *decays, change))
     head = ("M [MeV]", r"\|ε(M²)\|²/ε<sub>x</sub>²", "BR(e⁺e⁻), fixed", "running", "counts at NA64μ")
     return table(head, rows)
