@@ -1,4 +1,4 @@
-"""Sphinx builds this site: ``sphinx-build -nW --keep-going docs docs/_build/html``."""
+"""Sphinx builds this site: ``sphinx-build -nW --keep-going -j 4 docs docs/_build/html``."""
 
 import re
 
