@@ -1,4 +1,5 @@
-"""The command line: ``jaxlmt reconstruct BP1``, ``jaxlmt run analysis.toml``, ``jaxlmt compare RUN RUN``.
+"""The command line: ``jaxlmt reconstruct BP1``, ``jaxlmt run analysis.toml``, ``jaxlmt compare RUN RUN``,
+``jaxlmt figure 8``.
 
 Every command is a pair of functions, one that adds its parser and one that does it.
 """
@@ -22,6 +23,9 @@ EPILOG = """Default box: ln g_x flat on [1e-5, 1e-2], ln M_A' flat on [1, 1000] 
 Data: the measured (g-2)_mu, and for every other experiment what it expects at the truth (Asimov), or
 random counts (--data toy).
 """
+
+
+PICTURES = (".png", ".pdf", ".svg")
 
 
 class UserError(Exception):
@@ -76,7 +80,7 @@ def parser():
     )
     top.add_argument("--version", action="store_true", help="print the version and exit")
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
-    for add in (_add_reconstruct, _add_run, _add_compare):
+    for add in (_add_reconstruct, _add_run, _add_compare, _add_figure):
         add(commands)
     return top
 
@@ -320,7 +324,10 @@ def _add_compare(commands):
         "--variables", metavar="LIST", help="comma-separated (default: parameters that vary in all runs)"
     )
     command.add_argument(
-        "--output", type=Path, metavar="PNG", help="default compare.png, or the next free name"
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help=".png, .pdf or .svg; default compare.png, or the next free",
     )
     command.add_argument("--overwrite", action="store_true", help="replace an existing --output")
 
@@ -331,14 +338,69 @@ def _compare(options):
 
     if len(options.runs) < 2:
         raise UserError(f"compare takes at least two runs; got {options.runs[0]}")
-    path = options.output or _free(Path(), "compare", ".png")
-    if path.suffix != ".png" or path.is_dir() or not path.parent.is_dir():
-        raise UserError(f"--output {path} must be a .png file in a folder that exists")
-    if path.exists() and not options.overwrite:
-        raise UserError(f"--output {path} exists; give another one or --overwrite")
+    path = _picture(options, "compare")
     runs = load_runs(options.runs, _listed(options.labels))
     picture = plots.compare(runs, truth=common_truth(runs), variables=_listed(options.variables))
     print(table(runs))
     picture.savefig(path)
     print(f"\npicture in {os.path.relpath(path)}")
+    return 0
+
+
+def _picture(options, stem):
+    """Where a picture goes: --output if it can be written, or the first free name."""
+    path = options.output or _free(Path(), stem, ".png")
+    if path.suffix not in PICTURES or path.is_dir() or not path.parent.is_dir():
+        raise UserError(f"--output {path} must be a {', '.join(PICTURES)} file in a folder that exists")
+    if path.exists() and not options.overwrite:
+        raise UserError(f"--output {path} exists; give another one or --overwrite")
+    return path
+
+
+# --- figure ---------------------------------------------------------------------------------------
+
+
+def _add_figure(commands):
+    command = commands.add_parser(
+        "figure",
+        help="a figure of the paper, and what differs from the printed one",
+        description="Draw a figure of 2104.03297, 4 to 9, and say what differs from the printed one and why.",
+    )
+    command.set_defaults(action=_figure)
+    command.add_argument("name", metavar="FIGURE", help="4, 5, 6, 7, 8 or 9")
+    command.add_argument(
+        "--kernel",
+        default="paper",
+        metavar="NAME",
+        help="paper (default) for all choices of the paper, ww for those of jaxlmt",
+    )
+    command.add_argument("--data", default="asimov", metavar="KIND", help="asimov (default) or toy")
+    command.add_argument("--seed", type=int, default=0, metavar="N", help="of toy data, default 0")
+    command.add_argument("--points", type=int, default=160, metavar="N", help="of either axis, default 160")
+    command.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help=".png, .pdf or .svg; default figure-N.png, or the next free",
+    )
+    command.add_argument("--overwrite", action="store_true", help="replace an existing --output")
+    command.add_argument(
+        "--no-cache", action="store_true", help="do not keep compiled programs for the next figure"
+    )
+
+
+def _figure(options):
+    from .figures import check, draw
+    from .settings import enable_x64
+
+    started = time.perf_counter()
+    enable_x64()
+    settings = {name: getattr(options, name) for name in ("kernel", "data", "seed", "points")}
+    check(options.name, **settings)  # before the long part
+    path = _picture(options, f"figure-{options.name}")
+    if not options.no_cache:
+        _use_cache()
+    made, note = draw(options.name, **settings)
+    made.savefig(path)
+    print(f"{note}\n\n{time.perf_counter() - started:.1f} s; picture in {os.path.relpath(path)}")
     return 0

@@ -65,7 +65,10 @@ class Joint:
         return tuple(observation.experiment for observation in self.observations)
 
     def only(self, *names):
-        """The joint likelihood of the experiments ``names`` alone. Raises ValueError for an unknown name."""
+        """The joint likelihood of the experiments ``names`` alone. Raises ValueError for an unknown name or
+        none."""
+        if not names:
+            raise ValueError(f"name must be at least one experiment, of {', '.join(map(repr, self.names))}")
         wanted = {choose("name", name, self.names) for name in names}
         return Joint.tree_unflatten(None, (tuple(o for o in self.observations if o.name in wanted),))
 

@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.polynomial.legendre import leggauss, legvander
-from scipy.interpolate import BSpline, PPoly, make_interp_spline
 
 
 @functools.cache
@@ -76,9 +75,14 @@ def lagrange_projection(points, nodes):
 
 SPLINE_ORDER = 6  # quintic
 
-# Of a B-spline on integer knots: rising powers of the local coordinate (rows) on each of its pieces.
-_PADDED = PPoly.from_spline(BSpline.basis_element(np.arange(SPLINE_ORDER + 1), extrapolate=False)).c
-_PIECES = _PADDED[::-1, SPLINE_ORDER - 1 : 1 - SPLINE_ORDER]
+
+@functools.cache
+def _pieces():
+    """Of a B-spline on integer knots: rising powers of the local coordinate (rows) on each of its pieces."""
+    from scipy.interpolate import BSpline, PPoly  # 0.1 s, not for the import of the package
+
+    padded = PPoly.from_spline(BSpline.basis_element(np.arange(SPLINE_ORDER + 1), extrapolate=False)).c
+    return padded[::-1, SPLINE_ORDER - 1 : 1 - SPLINE_ORDER]
 
 
 def spline_sites(intervals):
@@ -92,6 +96,8 @@ def spline_sites(intervals):
 
 def spline_coefficients(values):
     """Coefficients of the quintic spline through ``values`` (intervals + 5, n) at its sites, same shape."""
+    from scipy.interpolate import make_interp_spline
+
     intervals = len(values) - SPLINE_ORDER + 1
     knots = np.arange(1.0 - SPLINE_ORDER, intervals + SPLINE_ORDER)
     return make_interp_spline(spline_sites(intervals), values, k=SPLINE_ORDER - 1, t=knots, axis=0).c
@@ -109,7 +115,7 @@ def spline(coefficients, position):
     powers = [jnp.ones_like(local)]
     for _ in range(SPLINE_ORDER - 1):
         powers.append(powers[-1] * local)
-    weights = jnp.stack(powers) @ _PIECES[:, ::-1]
+    weights = jnp.stack(powers) @ _pieces()[:, ::-1]
     return weights @ jax.lax.dynamic_slice_in_dim(coefficients, interval, SPLINE_ORDER)
 
 

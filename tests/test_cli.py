@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import jaxlmt as lmt
-from jaxlmt import Analysis, cli, results
+from jaxlmt import Analysis, cli, figures, results
 from jaxlmt.config import EXPERIMENTS, MIXING_PRIORS, SMALLEST_RATIO
 from jaxlmt.inference.priors import COUPLING_BOX, MASS_BOX, MIXING_BOUND, MIXING_SCALE
 from jaxlmt.inference.sample import BLOCK, Sampler
@@ -509,7 +509,7 @@ def test_mistakes_of_compare(runs, here, capsys):
         ([*both, "--labels", "one"], "labels must be 2"),
         ([*both, "--variables", "mas"], "variables: got 'mas'"),
         ([*both, "--variables", "eps_over_g"], "'eps_over_g' is fixed"),
-        ([*both, "--output", "odd.nc"], "--output odd.nc must be a .png"),
+        ([*both, "--output", "odd.nc"], "--output odd.nc must be a .png, .pdf, .svg file"),
         ([*both, "--output", "no/c.png"], "--output no/c.png must be"),
     ]
     for arguments, words in mistakes:
@@ -523,6 +523,61 @@ def test_mistakes_of_compare(runs, here, capsys):
     assert cli.main(["compare", *both, "--output", "c.png"]) == 1
     assert_one_line(capsys.readouterr().err, "--output c.png exists", "--overwrite")
     assert cli.main(["compare", *both, "--output", "c.png", "--overwrite"]) == 0
+
+
+# --- figure ---------------------------------------------------------------------------------------
+
+
+def draw(*arguments):
+    return cli.main(["figure", *map(str, arguments), "--no-cache"])
+
+
+def test_figure_leaves_a_picture_and_a_note(here, capsys):
+    assert draw(4) == 0
+    assert names(here) == {"figure-4.png"}
+    assert_not_blank(here / "figure-4.png")
+    captured = capsys.readouterr()
+    assert captured.err == "" and captured.out.startswith("NA64mu: constant photon flux")
+    assert captured.out.endswith("picture in figure-4.png\n")
+    assert draw(4, "--data", "toy", "--seed", 3) == 0  # the next free name
+    assert names(here) == {"figure-4.png", "figure-4-2.png"}
+    one, other = (matplotlib.image.imread(here / name) for name in ("figure-4.png", "figure-4-2.png"))
+    assert not np.array_equal(one, other)
+
+
+def test_figure_goes_where_it_is_told_and_replaces_nothing(here, capsys):
+    (here / "mine.svg").write_text("precious")
+    assert draw(4, "--output", "mine.svg") == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert_one_line(captured.err, "--output mine.svg exists", "--overwrite")
+    assert (here / "mine.svg").read_text() == "precious"
+    assert draw(4, "--output", "mine.svg", "--overwrite") == 0
+    assert "<svg" in (here / "mine.svg").read_text() and names(here) == {"mine.svg"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["10"], ["figure must be one of '4', '5', '6', '7', '8', '9'; got '10'"]),
+        (["8", "--kernel", "papre"], ["kernel", "did you mean 'paper'?"]),
+        (["8", "--data", "measured"], ["data must be one of 'asimov', 'toy'"]),
+        (["8", "--points", "5"], ["points", "[10, 2000]", "got 5"]),
+        (["8", "--seed=-1"], ["seed"]),
+        (["8", "--output", "figure.gif"], ["--output figure.gif must be a .png, .pdf, .svg file"]),
+        (["8", "--output", "nowhere/figure.png"], ["--output nowhere/figure.png", "in a folder that exists"]),
+    ],
+)
+def test_mistakes_of_figure(arguments, words, here, capsys, monkeypatch):
+    def too_late(*_, **__):
+        pytest.fail("drawing has begun")
+
+    monkeypatch.setattr(figures, "FIGURES", dict.fromkeys(figures.FIGURES, too_late))
+    assert draw(*arguments) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert_one_line(captured.err, *words)
+    assert names(here) == set()
 
 
 # --- help, version, a process of its own ----------------------------------------------------------

@@ -87,6 +87,33 @@ def test_terms_do_not_know_of_each_other(joint):
         assert float(alone) == pytest.approx(float(terms[observation.name]), rel=1e-12)
 
 
+def test_some_of_the_experiments_alone(joint):
+    theta = neighbour(3)
+    terms = joint.terms(theta, systematics="profiled")
+    some = joint.only("ess", "na64mu")
+    assert some.names == ("na64mu", "ess")  # in the order of the whole
+    assert {k: float(v) for k, v in some.terms(theta, systematics="profiled").items()} == {
+        name: pytest.approx(float(terms[name]), rel=1e-12) for name in ("na64mu", "ess")
+    }
+    assert set(some.nominal) == {"ess.signal_norm", "sin2_theta_w", "na64mu.signal_norm"}
+    assert some.analytic == ("ess.signal_norm",)
+    assert joint.only(*joint.names).names == joint.names
+    assert joint.only("ess", "ess").names == ("ess",)
+
+
+@pytest.mark.parametrize("names", [("ess1",), ("na64mu", "ess1"), (3,), (None,), (["ess"],)], ids=str)
+def test_unknown_experiments_are_named(joint, names):
+    with pytest.raises(
+        ValueError, match=rf"name must be one of 'na64mu', .*got {re.escape(repr(names[-1]))}"
+    ):
+        joint.only(*names)
+
+
+def test_no_experiment_at_all_is_no_likelihood(joint):
+    with pytest.raises(ValueError, match="at least one experiment"):
+        joint.only()
+
+
 @pytest.mark.parametrize("name", lmt.BENCHMARKS)
 @pytest.mark.parametrize("systematics", ["fixed", "profiled"])
 def test_asimov_data_are_described_perfectly(name, systematics):

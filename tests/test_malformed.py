@@ -8,6 +8,7 @@ import string
 
 import pytest
 
+import jaxlmt.figures
 import jaxlmt.inference.sample
 from jaxlmt import cli
 from jaxlmt.formats import write_toml
@@ -257,20 +258,29 @@ OPTIONS = {  # values that are wrong, and what the message may call the option
     "--resume": (["nowhere", "full"], ["resume"]),
 }
 FLAGS = ("--quiet", "--no-cache", "--overwrite")
+FIGURE_OPTIONS = {
+    "--kernel": (["exact", "", "w"], ["kernel"]),
+    "--data": (["real", "measured", "", "toys"], ["data"]),
+    "--seed": (["-1", "x", "0.5"], ["seed"]),
+    "--points": (["9", "-20", "2001", "1e2", "many", "", "1" + 30 * "0"], ["points"]),
+    "--output": (["file", "full", "nowhere/a.png", "a.gif", "precious.png"], ["output"]),
+}
 
 
 def command_line(generator):
     """(arguments, names of which the message must hold one)."""
     truth = generator.choice([["BP1"], ["BP4"], ["--mass", "15", "--coupling", "5e-4"]])
-    kind = generator.randrange(5)
+    kind = generator.randrange(6)
+    if kind == 5:
+        return figure_command(generator)
     if kind == 0:
         option = misspelt(
             generator, generator.choice([*OPTIONS, *FLAGS])[2:], [o[2:] for o in (*OPTIONS, *FLAGS)]
         )
         return ["reconstruct", *truth, f"--{option}=3"], [f"--{option}"]
     if kind == 1:
-        command = generator.choice(["reconstruct", "run", "compare"])
-        wrong = misspelt(generator, command, ("reconstruct", "run", "compare"))
+        commands = ("reconstruct", "run", "compare", "figure")
+        wrong = misspelt(generator, generator.choice(commands), commands)
         return [wrong, *truth], [wrong]
     if kind == 2:
         wrong = misspelt(generator, generator.choice(["BP1", "BP2", "BP3"]), ("BP1", "BP2", "BP3", "BP4"))
@@ -287,6 +297,21 @@ def command_line(generator):
     return ["reconstruct", *truth, f"{option}={generator.choice(values)}"], names
 
 
+def figure_command(generator):
+    kind = generator.randrange(4)
+    if kind == 0:
+        wrong = generator.choice(["3", "10", "eight", "", "8.0", "fig8"])
+        return ["figure", wrong], ["figure must be one of"]
+    option = generator.choice(list(FIGURE_OPTIONS))
+    if kind == 1:
+        wrong = misspelt(generator, option[2:], [o[2:] for o in (*FIGURE_OPTIONS, *FLAGS)])
+        return ["figure", "8", f"--{wrong}=3"], [f"--{wrong}"]
+    if kind == 2:
+        return ["figure", "8", option], [option]  # without its value
+    values, names = FIGURE_OPTIONS[option]
+    return ["figure", "8", f"{option}={generator.choice(values)}"], names
+
+
 # --- the test --------------------------------------------------------------------------------------
 
 
@@ -296,8 +321,10 @@ def folder(tmp_path, monkeypatch):
         raise AssertionError("sampling has begun")
 
     monkeypatch.setattr(jaxlmt.inference.sample, "sample", too_late)
+    monkeypatch.setattr(jaxlmt.figures, "FIGURES", dict.fromkeys(jaxlmt.figures.FIGURES, too_late))
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "file").write_text("precious")
+    for name in ("file", "precious.png"):
+        (tmp_path / name).write_text("precious")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "kept").write_text("precious")
     return tmp_path
@@ -354,4 +381,4 @@ def test_malformed_command_lines_end_in_one_line_that_names_the_option(folder):
         arguments, names = command_line(generator)
         text = refused(arguments)
         assert any(name in text for name in names), (arguments, text)
-    assert {path.name for path in folder.iterdir()} == {"file", "full"}
+    assert {path.name for path in folder.iterdir()} == {"file", "full", "precious.png"}

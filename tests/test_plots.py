@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from jaxlmt import plots, results
+from jaxlmt.plots.style import BANDS, ORANGE
 
 CHAINS, DRAWS = 4, 1000
 SHAPE = (CHAINS, DRAWS)
@@ -479,7 +480,7 @@ def test_figures_are_not_blank_and_leave_matplotlib_alone(tmp_path, monkeypatch)
     figure.savefig(tmp_path / "corner.png")
     figure.savefig(tmp_path / "corner.pdf")
     image = mpl.image.imread(tmp_path / "corner.png")[..., :3]
-    for colour in (plots.BANDS[0], plots.BANDS[1], plots.ORANGE):
+    for colour in (BANDS[0], BANDS[1], ORANGE):
         near = np.all(np.abs(image - mpl.colors.to_rgb(colour)) < 0.03, axis=-1)
         assert near.mean() > 1e-4, colour
     white = np.all(image > 0.99, axis=-1).mean()

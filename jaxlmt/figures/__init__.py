@@ -14,11 +14,16 @@ def draw(name, *, kernel="paper", data="asimov", seed=0, points=160):
     kernel: ``"paper"`` for all choices of the paper, ``"ww"`` for those of jaxlmt; data: ``"asimov"``, what
     a benchmark is expected to give, or ``"toy"``, random counts with ``seed``; points: of either axis of a
     scan, 10 to 2000. The note says what differs from the printed figure, and why. Raises ValueError for
-    unknown names or options.
+    unknown names or options, RuntimeError in float32.
     """
-    figure = FIGURES[choose("figure", str(name), FIGURES)]
+    check(name, kernel=kernel, data=data, seed=seed, points=points)
+    return FIGURES[str(name)](kernel, data, int(seed), int(points))
+
+
+def check(name, *, kernel, data, seed, points):
+    """Raise the ValueError of :func:`draw` for wrong arguments, without drawing."""
+    choose("figure", str(name), FIGURES)
     choose("kernel", kernel, KERNELS)
     choose("data", data, DATA)
-    seed = int(number("seed", seed, low=0, whole=True))
-    points = int(number("points", points, low=10, high=2000, whole=True))
-    return figure(kernel, data, seed, points)
+    number("seed", seed, low=0, whole=True)
+    number("points", points, low=10, high=2000, whole=True)

@@ -6,6 +6,7 @@ note).
 
 import jax
 import numpy as np
+from tqdm import tqdm
 
 from ..distributions import TiedToCoupling
 from ..experiments.gminus2 import gminus2
@@ -18,7 +19,7 @@ from ..inference.tension import tension
 from ..likelihood import Joint
 from ..model import BENCHMARKS, LMU, LMU_LTAU, MIXING_RATIO_PAPER, HiddenPhoton, benchmark
 from ..plots import contours
-from ..plots.style import BLUE, GREEN, GREY, INK, ORANGE, figure, frame, style, symbol
+from ..plots.style import BLUE, GREEN, GREY, INK, ORANGE, figure, frame, plain_decades, style, symbol
 
 DETECTORS = {"CENNS610": cenns610, "CCM": ccm, "ESS": ess, "ESS10": ess10}
 NA64MU = r"NA64$\mu$"
@@ -116,7 +117,7 @@ def figure_6(kernel, data, seed, points):
                 ax.stairs(signal, edges, label=name, **dashed)
                 below.stairs(signal / nothing, edges, **dashed)
             ax.set_yscale("log")
-            _plain_decades(ax)
+            plain_decades(ax)
             frame(ax, "", "events per bin", edges[[0, -1]])
             frame(below, experiment.axis_label, "ratio", edges[[0, -1]])
             ax.tick_params(labelbottom=False)
@@ -126,15 +127,6 @@ def figure_6(kernel, data, seed, points):
         handles, labels = ax.get_legend_handles_labels()
         made.legend(handles, labels, ncols=5, loc="upper center", fontsize=10.5, bbox_to_anchor=(0.5, 1.0))
     return made, f"{_CEVNS_NOTE[kernel]} One year, the expected background of a tenth of the SM not shown."
-
-
-def _plain_decades(ax):
-    """Ticks at 1, 2 and 5 times powers of ten, as plain numbers."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    ax.yaxis.set_minor_formatter(NullFormatter())
 
 
 def figure_7(kernel, data, seed, points):
@@ -202,7 +194,8 @@ def _place(i):
 def _panels(scans, *, filled=None, band=None):
     """One panel a benchmark; a detector whose contours do not close is shown by its 90% limit."""
     made, key = figure(8.8, 7.4), {}
-    for i, name in enumerate(BENCHMARKS):
+    # a bar on a terminal, nothing elsewhere
+    for i, name in enumerate(tqdm(BENCHMARKS, disable=None, leave=False, unit="panel")):
         found = scans(name)
         with style():
             ax = made.add_axes(_place(i), label=name)

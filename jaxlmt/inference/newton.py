@@ -2,8 +2,6 @@
 steps."""
 
 import functools
-import os
-from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
@@ -11,10 +9,10 @@ import numpy as np
 
 from ..distributions import Box, PerCoupling
 from ..pytrees import pytree
-from .target import Target
+from .target import Target, in_chunks
 
-# Points a program: on a CPU what stays in cache, with a thread for every core.
-VALUE_CHUNK, NEWTON_CHUNK, GPU_FACTOR = 2048, 256, 64
+# Points a program, what stays in cache.
+VALUE_CHUNK, NEWTON_CHUNK = 2048, 256
 _STEPS, _ROUNDS = 3, 30  # Newton steps a program, programs a search
 _TOLERANCE = 1e-6  # expected gain in -2 ln L at which a search ends
 
@@ -112,24 +110,6 @@ class Deviance:
         return value, slope[which], hessian[which[:, None], which]
 
 
-def in_chunks(program, arrays, chunk):
-    """``program(*chunk of every array)``, chunk by chunk in threads: NumPy arrays of the same leading length.
-
-    The last chunk is filled up with copies, so that one compiled program serves all.
-    """
-    n = len(arrays[0])
-    filled = [np.concatenate([a, np.broadcast_to(a[-1:], (-n % chunk, *a.shape[1:]))]) for a in arrays]
-    parts = [[a[i : i + chunk] for a in filled] for i in range(0, len(filled[0]), chunk)]
-    first = program(*parts[0])  # compiles, once
-    with ThreadPoolExecutor(os.cpu_count() if jax.default_backend() == "cpu" else 2) as pool:
-        results = [first, *pool.map(lambda part: jax.block_until_ready(program(*part)), parts[1:])]
-    return jax.tree.map(lambda *a: np.concatenate([np.asarray(part) for part in a])[:n], *results)
-
-
-def _chunk(size):
-    return size if jax.default_backend() == "cpu" else GPU_FACTOR * size
-
-
 @jax.jit
 def _values(deviance, t, sign):
     return jax.vmap(deviance)(t, sign)
@@ -137,7 +117,7 @@ def _values(deviance, t, sign):
 
 def deviances(deviance, t, sign):
     """-2 ln L at ``t`` (n, d), ``sign`` (n,): (n,), infinite where it is not finite."""
-    found = in_chunks(functools.partial(_values, deviance), (t, sign), _chunk(VALUE_CHUNK))
+    found = in_chunks(functools.partial(_values, deviance), (t, sign), VALUE_CHUNK)
     return np.where(np.isfinite(found), found, np.inf)
 
 
@@ -211,7 +191,7 @@ def minimise_points(deviance, t, sign, inner):
         moved = in_chunks(
             lambda signs, *parts: program(signs, parts),
             (sign[active], *(part[active] for part in state)),
-            _chunk(NEWTON_CHUNK),
+            NEWTON_CHUNK,
         )
         for part, new in zip(state, moved, strict=True):
             part[active] = new

@@ -286,7 +286,7 @@ def _from_corners(deviance, points, inner, branches, corners):
     n, which = len(points), list(inner)
     t, sign, value = points.copy(), np.ones(n), np.full(n, np.inf)
     height = branches[2][corners]  # (n, 4, kept)
-    for rank in range(2):
+    for rank in range(min(2, height.shape[-1])):
         worth = np.any(height[..., rank] < height[..., 0].min(axis=1, keepdims=True) + _WORTH, axis=1)
         rows = np.flatnonzero(worth & np.isfinite(height[..., rank]).any(axis=1))
         if not rows.size:

@@ -4,6 +4,9 @@ Coordinates: z (d,) -> y = ridge(z) -> (theta, nuisances). y are the unconstrain
 nuisances, one each; the ridge is the identity until :mod:`.coordinates` has found a better one.
 """
 
+import functools
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import jax
@@ -17,6 +20,7 @@ from ..validation import choose, to_float64
 from .priors import Prior
 from .ridge import Ridge, identity
 
+GPU_FACTOR = 64  # chunks of a CPU that a GPU takes at once
 GRADIENT_CHUNK = 384  # points a chunk: what stays in cache, and all 48 x 8 trials of a search at once
 
 
@@ -122,6 +126,24 @@ def as_likelihood(target):
     return replace(target, marginal=np.float64(0.0), prior_weight=np.float64(0.0))
 
 
+def in_chunks(program, arrays, chunk):
+    """``program(*chunk of every array)``, chunk by chunk: NumPy arrays of the same leading length.
+
+    The last chunk is filled up with copies, so that one compiled program serves all; a GPU gets more points
+    at once. A thread for every core, because one program of this size keeps only one of them busy.
+    """
+    on_cpu = jax.default_backend() == "cpu"
+    chunk = chunk if on_cpu else GPU_FACTOR * chunk
+    n = len(arrays[0])
+    filled = [np.concatenate([a, np.broadcast_to(a[-1:], (-n % chunk, *a.shape[1:]))]) for a in arrays]
+    parts = [[a[i : i + chunk] for a in filled] for i in range(0, len(filled[0]), chunk)]
+    results = [program(*parts[0])]  # compiles, once
+    if len(parts) > 1:
+        with ThreadPoolExecutor(os.cpu_count() if on_cpu else 1) as pool:
+            results += pool.map(lambda part: jax.block_until_ready(program(*part)), parts[1:])
+    return jax.tree.map(lambda *a: np.concatenate([np.asarray(part) for part in a])[:n], *results)
+
+
 @jax.jit
 def _chunk(target, z):
     return jax.vmap(jax.value_and_grad(lambda point: -target.log_density(point)))(z)
@@ -132,9 +154,4 @@ def potentials_and_gradients(target, z):
 
     Works in chunks of one size, so that every caller shares one compiled program.
     """
-    z = np.asarray(z, float)
-    n = len(z)
-    filled = np.concatenate([z, np.broadcast_to(z[-1:], (-n % GRADIENT_CHUNK, z.shape[1]))])
-    parts = [_chunk(target, part) for part in filled.reshape(-1, GRADIENT_CHUNK, z.shape[1])]
-    values, gradients = (np.concatenate([np.asarray(p[i]) for p in parts])[:n] for i in (0, 1))
-    return values, gradients
+    return in_chunks(functools.partial(_chunk, target), [np.asarray(z, float)], GRADIENT_CHUNK)

@@ -56,9 +56,11 @@ def tension(joint, prior, *, groups=None, key=None):
 def _groups(joint, groups):
     if not isinstance(joint, Joint):
         raise ValueError(f"joint must be a jaxlmt.Joint; got {joint!r}")
-    groups = (
-        [[name] for name in joint.names] if groups is None else [np.atleast_1d(g).tolist() for g in groups]
-    )
+    if groups is None:
+        groups = [[name] for name in joint.names]
+    if not isinstance(groups, list | tuple):
+        raise ValueError(f"groups must be at least two lists of names; got {groups!r}")
+    groups = [np.atleast_1d(group).tolist() for group in groups]
     names = [choose("groups", name, joint.names) for group in groups for name in group]
     if len(groups) < 2 or not all(groups):
         raise ValueError(f"groups must be at least two lists of names; got {groups!r}")

@@ -1,12 +1,14 @@
 """Regions of two parameters from profile likelihoods."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from ..experiments.gminus2 import GMinus2
 from ..inference.intervals import ONE_SIGMA, TWO_SIGMA, delta_chi2
 from ..inference.profile import Profile
 from ..processes.gminus2 import coupling_from_delta_a_mu
-from ..validation import choose
+from ..validation import check_theta, choose
 from .style import BLUE, GREEN, GREY, INK, ORANGE, check_levels, figure, frame, label, style
 
 PALETTE = (BLUE, ORANGE, "#CC79A7", "#E69F00", "#56B4E9", "#882255", GREY)
@@ -29,21 +31,25 @@ def contours(
     """Regions of two parameters from one profile likelihood or several, in one picture.
 
     scans: a :class:`jaxlmt.Profile`, or {label: Profile}, one to seven with the same two parameters;
-    levels: one to three increasing probabilities, solid, dashed and dotted; filled: label of the scan whose
-    regions are filled instead of outlined, a single one by default; limits: labels of scans of which only
-    the 90% upper limit on y is drawn, dash-dotted; truth: a :class:`jaxlmt.HiddenPhoton`, drawn as a star;
-    best: mark the best fits with crosses; band: a (g-2)_mu experiment (:func:`jaxlmt.gminus2`), whose 2
-    sigma band is shaded where the parameters are mass and g_x; ax: axes to draw into. A region that is not
-    closed inside the grid ends at the frame. Returns a Figure. Raises ValueError for invalid arguments.
+    levels: one to three increasing probabilities, solid, dashed and dotted; filled: label of the scan
+    whose regions are filled instead of outlined, a single one by default; limits: label or labels of
+    scans of which only the 90% upper limit on y is drawn, dash-dotted; truth: a
+    :class:`jaxlmt.HiddenPhoton`, drawn as a star; best: mark the best fits with crosses; band: a (g-2)_mu
+    experiment (:func:`jaxlmt.gminus2`), whose 2 sigma band is shaded where the parameters are mass and
+    g_x; ax: axes to draw into. A region that is not closed inside the grid ends at the frame. Returns a
+    Figure. Raises ValueError for invalid arguments.
     """
     levels = check_levels(levels)
-    scans = {"": scans} if isinstance(scans, Profile) else dict(scans)
+    scans = {"": scans} if isinstance(scans, Profile) else scans
+    limits = [limits] if isinstance(limits, str) or np.ndim(limits) == 0 else limits
     first = _check_scans(scans)
     filled = next(iter(scans)) if filled is None and len(scans) == 1 else filled
     for argument, name in (("filled", filled), *(("limits", name) for name in limits)):
         if name is not None:
             choose(argument, name, scans)
     _check_band(band, first)
+    if truth is not None:
+        check_theta(truth, "truth")
     with style():
         made = figure(5.4, 4.4) if ax is None else ax.figure
         ax = made.add_axes((0.13, 0.13, 0.84, 0.80)) if ax is None else ax
@@ -71,6 +77,8 @@ def contours(
 
 
 def _check_scans(scans):
+    if not isinstance(scans, Mapping):
+        raise ValueError(f"scans must be a jaxlmt.Profile or a dict of them; got {scans!r}")
     if not 1 <= len(scans) <= len(PALETTE):
         raise ValueError(f"scans must be one to {len(PALETTE)} profiles; got {len(scans)}")
     for name, scan in scans.items():

@@ -12,6 +12,7 @@ from itertools import pairwise
 import numpy as np
 
 from .. import results
+from ..validation import values
 
 # Okabe and Ito's palette: distinct for every kind of colour vision, and in grey
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#6E6E6E"
@@ -60,7 +61,8 @@ def figure_class():
             self.savefig(buffer, format="png")
             return buffer.getvalue()
 
-    Figure.__module__, Figure.__qualname__ = __name__, "Figure"
+    # pickled by this name: the package makes the class on first use
+    Figure.__module__, Figure.__qualname__ = __package__, "Figure"
     return Figure
 
 
@@ -92,7 +94,7 @@ def symbol(name: str) -> str:
 
 
 def check_levels(levels) -> tuple[float, ...]:
-    found = tuple(float(level) for level in np.atleast_1d(np.asarray(levels, np.float64)))
+    found = tuple(np.atleast_1d(values("levels", levels)).tolist())
     increasing = all(a < b for a, b in pairwise(found))
     if not 1 <= len(found) <= 3 or not increasing or found[0] <= 0 or found[-1] >= 1:
         raise ValueError(f"levels: got {levels!r}; allowed are one to three increasing numbers inside (0, 1)")
@@ -162,3 +164,12 @@ def frame(ax, x: str, y: str, limits) -> None:
     ax.set_xlabel(x, fontsize=12)
     ax.set_ylabel(y, fontsize=12)
     ax.tick_params(which="both", direction="in", top=True, right=True, labelsize=10)
+
+
+def plain_decades(ax) -> None:
+    """Ticks of a logarithmic y axis at 1, 2 and 5 times powers of ten, as plain numbers."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())

@@ -63,8 +63,8 @@ def by_minuit(joint, prior, mass, coupling):
     [
         ("BP1", FREE, {}),
         ("BP4", FREE, {}),
-        ("BP2", BOTH_SIGNS, {}),
-        ("BP1", FREE, {"statistic": "poisson"}),
+        pytest.param("BP2", BOTH_SIGNS, {}, marks=pytest.mark.slow),
+        pytest.param("BP1", FREE, {"statistic": "poisson"}, marks=pytest.mark.slow),
     ],
     ids=["BP1", "BP4", "both signs", "poisson nuisances"],
 )
@@ -128,6 +128,33 @@ def test_both_signs_are_tried():
     joint = lmt.Joint.asimov([lmt.ess10(), lmt.ess()], truth)
     scan = lmt.profile(joint, BOTH_SIGNS, points=9, x_range=(20.0, 45.0), y_range=(7e-4, 1.5e-3))
     assert np.all(scan.profiled["eps_over_g"][scan.delta < 20.0] > 0.0)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_profiles_of_random_data(seed):
+    """Finite, never negative, and never above the likelihood at the inner parameters of the truth."""
+    random = np.random.default_rng(seed)
+    g, mass, ratio = np.exp(random.uniform(np.log([1e-4, 2.0, 1e-3]), np.log([3e-3, 500.0, 0.2])))
+    ratio *= random.choice([-1.0, 1.0])
+    experiments = [lmt.na64mu(), lmt.ess10(), lmt.ess()]
+    joint = lmt.Joint.toy(jax.random.key(seed), experiments, HiddenPhoton(g, mass, ratio * g))
+    scan = lmt.profile(joint, FREE, points=20)
+    assert np.all(np.isfinite(scan.delta)) and np.all(scan.delta >= 0.0)
+    assert np.isfinite(scan.minus_two_log_likelihood) and scan.minus_two_log_likelihood >= 0.0
+    masses, couplings = np.meshgrid(scan.x_values, scan.y_values, indexing="ij")
+
+    def at(ratios):
+        theta = HiddenPhoton(couplings, masses, ratios * couplings)
+        return -2 * np.asarray(joint.log_likelihood(theta, systematics="profiled"))
+
+    own = scan.delta + scan.minus_two_log_likelihood
+    assert np.all(own <= at(ratio) * (1 + 1e-9) + 1e-6)
+    for _ in range(20):  # nor at any other mixing of the box
+        size = 0.3 * 10.0 ** random.uniform(-4.0, 0.0, own.shape)
+        assert np.all(own <= at(size * random.choice([-1.0, 1.0], own.shape)) * (1 + 1e-9) + 1e-4)
+    np.testing.assert_allclose(own, at(scan.profiled["eps_over_g"]), rtol=1e-8, atol=1e-6)
+    best = -2 * float(joint.log_likelihood(scan.theta, systematics="profiled"))
+    assert best == pytest.approx(scan.minus_two_log_likelihood, rel=1e-8, abs=1e-6)
 
 
 def test_newton_steps_end_at_a_known_minimum():
@@ -249,10 +276,7 @@ def test_axes_need_a_box_of_one_sign():
         lmt.profile(joint, BOTH_SIGNS, y="eps_over_g")
 
 
-@pytest.mark.parametrize("level", (0.0, 1.0, 68, np.nan, "0.9"))
+@pytest.mark.parametrize("level", (0.0, 1.0, 68, np.nan, "most"))
 def test_levels_are_probabilities(level):
-    if level == "0.9":
-        assert delta_chi2(level, 2) == delta_chi2(0.9, 2)
-        return
     with pytest.raises(ValueError, match="level"):
         delta_chi2(level, 2)
