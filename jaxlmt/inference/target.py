@@ -118,7 +118,8 @@ def make_target(joint, prior, *, systematics="marginal", posterior=True):
     weights = np.float64(systematics == "marginal"), np.float64(posterior)
     axis = prior.names.index("mass") if "mass" in prior.names else 0
     start = identity(len(prior.names) + len(free), axis)
-    return Target(to_float64(joint), prior, free, *weights, start)
+    joint = jax.device_put(to_float64(joint))  # once, not with every call of a program
+    return Target(joint, prior, free, *weights, start)
 
 
 def as_likelihood(target):

@@ -311,7 +311,7 @@ def test_more_points_than_a_chunk():
     experiment = lmt.na64mu(kernel="paper")
     masses = np.geomspace(0.1, 1e4, base.CPU_CHUNK + 5)
     counts = experiment.expected(lmt.HiddenPhoton(1e-3, masses, -1e-5))
-    for index in (0, 1000, base.CPU_CHUNK, base.CPU_CHUNK + 4):
+    for index in (0, 100, base.CPU_CHUNK, base.CPU_CHUNK + 4):
         one = experiment.expected(lmt.HiddenPhoton(1e-3, masses[index], -1e-5))
         np.testing.assert_allclose(counts[index], one, rtol=1e-13)
 
