@@ -34,7 +34,7 @@ _NA64MU_NOTE = {
 _THRESHOLD = "CEvNS: CCM's threshold is 20 keV (text), not 10 (Table 2);"
 _CEVNS_NOTE = {
     "paper": f"{_THRESHOLD} sin^2 theta_W = 0.23122, assumed.",
-    "ww": f"{_THRESHOLD} sin^2 theta_W = 0.23857 and exact kinematics, 5% fewer events.",
+    "ww": f"{_THRESHOLD} sin^2 theta_W = 0.23857 and exact kinematics, 5% more events.",
 }
 
 
