@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from importlib import import_module, metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 SECTIONS = ("likelihood", "peak", "sampling", "profile", "memory", "cold_start")
@@ -52,6 +53,8 @@ def main():
     unknown = sorted(set(arguments.sections) - set(SECTIONS))
     if unknown:
         options.error(f"section must be one of {', '.join(SECTIONS)}; got {unknown[0]!r}")
+    if find_spec("emcee") is None:
+        options.error('emcee is missing: pip install -e ".[bench,test]"')
     if arguments.bare:
         print(table(import_module(f"benchmarks.{arguments.sections[0]}")), flush=True)
         return

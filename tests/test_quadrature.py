@@ -1,4 +1,4 @@
-"""Gauss-Legendre rules, panels, Chebyshev interpolation and the chunked map."""
+"""Gauss-Legendre rules, panels, interpolation, splines and the chunked map."""
 
 import itertools
 import math
@@ -14,9 +14,14 @@ from scipy.interpolate import BarycentricInterpolator
 
 from jaxlmt.quadrature import (
     chebyshev_nodes,
+    gauss_projection,
     lagrange_projection,
     map_chunks,
     panels,
+    spline,
+    spline_coefficients,
+    spline_sites,
+    spread,
     trailing,
     unit_gauss,
 )
@@ -125,3 +130,49 @@ def test_map_chunks_has_gradients_and_ignores_the_filling():
     x = np.linspace(0.1, 1.1, 7)
     gradient = jax.grad(lambda v: jnp.sum(map_chunks(jnp.sin, v, 3)))(x)
     np.testing.assert_allclose(gradient, np.cos(x), rtol=1e-14)
+
+
+# -------------------------------------------------------------------------------- projection, splines, spread
+@pytest.mark.parametrize("n", [1, 2, 5, 11])
+def test_gauss_projection(n):
+    points, (nodes, _) = np.linspace(0.0, 1.0, 7), unit_gauss(n)
+    projection = gauss_projection(points, n)
+    polynomial = Polynomial(np.random.default_rng(n).normal(size=n))
+    np.testing.assert_allclose(projection @ polynomial(nodes), polynomial(points), rtol=1e-11, atol=1e-12)
+    beyond = Polynomial.basis(n)  # sampled exactly at the nodes, but not between them
+    assert np.max(np.abs(projection @ beyond(nodes) - beyond(points))) > 1e-8
+
+
+def spline_of(function, intervals):
+    coefficients = spline_coefficients(function(spline_sites(intervals)))
+    return jax.jit(lambda position: spline(coefficients, position))
+
+
+def test_splines_are_exact_for_quintics():
+    quintics = [Polynomial(c) for c in np.random.default_rng(0).normal(size=(3, 6))]
+    curve = spline_of(lambda p: np.stack([q(p / 20.0) for q in quintics], axis=1), 20)
+    for position in (0.0, 0.3, 1.0, 7.5, 19.999, 20.0):
+        expected = [q(position / 20.0) for q in quintics]
+        np.testing.assert_allclose(curve(position), expected, rtol=1e-11, atol=1e-11)
+        expected = [q.deriv()(position / 20.0) / 20.0 for q in quintics]
+        np.testing.assert_allclose(jax.jacfwd(curve)(position), expected, rtol=1e-10, atol=1e-11)
+
+
+def test_splines_go_through_their_sites_and_converge_as_the_sixth_power():
+    errors = []
+    for intervals in (40, 80):
+        scale = 2.0 * np.pi / intervals
+        curve = spline_of(lambda p, scale=scale: np.sin(scale * p)[:, None], intervals)
+        sites = spline_sites(intervals)
+        assert sites.shape == (intervals + 5,) and sites[0] == 0.0 and sites[-1] == intervals
+        np.testing.assert_allclose(jax.vmap(curve)(sites)[:, 0], np.sin(scale * sites), atol=1e-13)
+        between = np.arange(5.0, intervals - 5.0) + 0.37
+        errors.append(np.max(np.abs(jax.vmap(curve)(between)[:, 0] - np.sin(scale * between))))
+    assert 50.0 < errors[0] / errors[1] < 80.0
+
+
+def test_spread():
+    value = np.array([[1.5], [-2.0]])
+    np.testing.assert_array_equal(spread(value, 3), np.broadcast_to(value[..., None], (2, 1, 3)))
+    assert spread(2.0, 4).shape == (4,)
+    assert float(jax.grad(lambda v: jnp.sum(spread(v, 4) ** 2))(3.0)) == 24.0
