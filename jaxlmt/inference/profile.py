@@ -21,10 +21,10 @@ from .intervals import ONE_SIGMA, delta_chi2, interval, last_crossing
 from .newton import Deviance, deviances, minimise_points
 from .target import as_likelihood, make_target
 
-_SPACING = 8  # fine grid points between coarse ones
+_SPACING, _FEWEST = 8, 25  # fine grid points between coarse ones, coarse ones at least on either axis
 _LATTICE = 400  # starting points at most in every coarse grid point
 _KEPT = 3  # minima of the lattice that a coarse grid point follows
-_WORTH = 30.0  # a second minimum this much higher than the first in -2 ln L is left behind
+_WORTH = 30.0  # a second minimum of -2 ln L is left behind above this plus twice the first
 _LOWER = 1e-4  # what a neighbour's minimum must gain in -2 ln L to be taken over
 # The best fit: minima that are tried, patterns at most, size of the last one in grid spacings.
 _CANDIDATES, _PATTERNS, _FINEST = 6, 60, 1e-5
@@ -212,7 +212,8 @@ def _search(deviance, grid, axes):
 
 
 def _coarse(n):
-    return np.unique(np.linspace(0, n - 1, max(2, -(-n // _SPACING) + 1)).round().astype(int))
+    nodes = min(n, max(_FEWEST, -(-n // _SPACING) + 1))
+    return np.unique(np.linspace(0, n - 1, nodes).round().astype(int))
 
 
 def _corners(rows, columns, shape):
@@ -286,8 +287,8 @@ def _from_corners(deviance, points, inner, branches, corners):
     n, which = len(points), list(inner)
     t, sign, value = points.copy(), np.ones(n), np.full(n, np.inf)
     height = branches[2][corners]  # (n, 4, kept)
-    for rank in range(min(2, height.shape[-1])):
-        worth = np.any(height[..., rank] < height[..., 0].min(axis=1, keepdims=True) + _WORTH, axis=1)
+    for rank in range(height.shape[-1]):
+        worth = np.any(height[..., rank] < 2.0 * height[..., 0].min(axis=1, keepdims=True) + _WORTH, axis=1)
         rows = np.flatnonzero(worth & np.isfinite(height[..., rank]).any(axis=1))
         if not rows.size:
             continue
