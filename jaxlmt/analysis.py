@@ -1,7 +1,9 @@
 """An analysis from a table or a TOML file: truth, hypothesis, prior, experiments with data, sampler."""
 
 import functools
+import os
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jax
@@ -63,7 +65,9 @@ class Analysis:
         """
         key, _ = self._keys
         entries = enumerate(self.table["experiments"].items())
-        found = [config.observation(*item, self.truth, jax.random.fold_in(key, i)) for i, item in entries]
+        arguments = [(*entry, self.truth, jax.random.fold_in(key, i)) for i, entry in entries]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:  # folding compiles, which one thread does slowly
+            found = [job.result() for job in [pool.submit(config.observation, *a) for a in arguments]]
         with named("experiments"):
             return Joint(found)
 

@@ -146,7 +146,7 @@ def _add_reconstruct(commands):
     what.add_argument("--data", default="asimov", metavar="KIND", help="asimov (default) or toy")
     how = command.add_argument_group("the sampler")
     how.add_argument("--chains", type=int, default=4, metavar="N", help="default 4")
-    how.add_argument("--draws", type=int, default=5000, metavar="N", help="per chain, default 5000")
+    how.add_argument("--draws", type=int, default=2000, metavar="N", help="per chain, default 2000")
     how.add_argument("--warmup", type=int, default=400, metavar="N", help="default 400")
     how.add_argument("--seed", type=int, default=0, metavar="N", help="default 0")
     _add_output(command, default="runs/BENCHMARK")

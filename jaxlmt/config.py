@@ -76,7 +76,7 @@ MIXING_PRIORS = {
 PLOTS = ("corner", "spectra")
 SAMPLER = {  # defaults of jaxlmt.sample, and a seed
     "chains": 4,
-    "draws": 5000,
+    "draws": 2000,
     "warmup": 400,
     "target_accept": 0.98,
     "systematics": "marginal",

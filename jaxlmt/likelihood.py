@@ -121,17 +121,25 @@ class Joint:
         return sum((prior.log_prob(parameters[k]) for k, prior in priors.items()), jnp.zeros(()))
 
 
+# Jitted, so that the programs of a search, a sampler and a summary share one trace of every experiment.
+@jax.jit
+def _fixed_term(observation, theta, parameters):
+    return observation.experiment.log_likelihood(observation.counts, theta, parameters)
+
+
+@jax.jit
+def _analytic_term(observation, theta, parameters, marginal):
+    return observation.experiment.log_likelihood_analytic(observation.counts, theta, parameters, marginal)
+
+
 def fixed_terms(joint, theta, parameters):
     """{name: log-likelihood} at fixed nuisances: a pure kernel of scalar leaves."""
-    return {o.name: o.experiment.log_likelihood(o.counts, theta, parameters) for o in joint.observations}
+    return {o.name: _fixed_term(o, theta, parameters) for o in joint.observations}
 
 
 def analytic_terms(joint, theta, parameters, marginal):
     """{name: log-likelihood} with analytic nuisances eliminated; marginal: 1.0, or 0.0 for the profile."""
-    return {
-        o.name: o.experiment.log_likelihood_analytic(o.counts, theta, parameters, marginal)
-        for o in joint.observations
-    }
+    return {o.name: _analytic_term(o, theta, parameters, marginal) for o in joint.observations}
 
 
 def _fixed(joint, theta, parameters):

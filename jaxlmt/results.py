@@ -93,6 +93,11 @@ def _has_inference_data() -> bool:
     return int(metadata.version("arviz").split(".")[0]) < 1
 
 
+def preload():
+    """Import arviz now: it takes a second or two, which another thread may have to spare."""
+    _arviz()
+
+
 def _arviz():
     with warnings.catch_warnings():  # 0.23 announces its own successor at every import
         warnings.simplefilter("ignore", FutureWarning)

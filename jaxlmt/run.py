@@ -141,7 +141,7 @@ class Run:
         experiments, truth = self.joint.experiments, self.analysis.truth
         points = {"standard_model": HiddenPhoton(0.0, 1.0, 0.0), "truth": truth}
         means = {
-            which: {e.name: np.asarray(e.expected(theta)) + e.background for e in experiments}
+            which: {e.name: e.asimov(theta).counts for e in experiments}
             for which, theta in points.items()
             if theta is not None
         }

@@ -209,7 +209,7 @@ def test_example_runs(tmp_path, monkeypatch, capsys):
     from jaxlmt import cli
 
     for source in EXAMPLE.parent.iterdir():
-        text = source.read_text(encoding="utf-8").replace("draws = 5000", "draws = 200")
+        text = source.read_text(encoding="utf-8").replace("draws = 2000", "draws = 200")
         (tmp_path / source.name).write_text(text, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     assert cli.main(["run", "analysis.toml", "--no-cache", "--quiet"]) == 0

@@ -615,7 +615,7 @@ def test_help_states_every_box(capsys):
     assert f"ln M_A' flat on {box(*MASS_BOX)} MeV" in text
     for word in (*EXPERIMENTS, *lmt.BENCHMARKS[::3], "ww", "paper", "2021", "2025", "asimov", "toy", "lmu"):
         assert word in text
-    for default in ("default 4", "default 5000", "default 400", "default -1/70"):
+    for default in ("default 4", "default 2000", "default 400", "default -1/70"):
         assert default in text
 
 

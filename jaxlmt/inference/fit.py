@@ -1,5 +1,6 @@
 """Gradient search from many starts, and the Gaussian (Laplace) approximation at the optimum."""
 
+import functools
 from dataclasses import dataclass
 
 import jax
@@ -8,9 +9,10 @@ import numpy as np
 import optax
 
 from ..distributions import Normal
+from ..experiments.base import generator
 from ..model import HiddenPhoton
 from ..validation import number, random_key
-from .target import as_likelihood, make_target, potentials_and_gradients
+from .target import as_likelihood, make_target, meanings, potentials_and_gradients
 
 # Step lengths tried at once along every direction: a parallel line search costs one batched evaluation and
 # compiles nothing that the rest does not need.
@@ -95,7 +97,7 @@ def minimise(target, starts, *, max_iterations=200, tolerance=1e-6, frozen=None,
 
 def starting_points(target, key, n):
     """The best ``n`` of 2048 draws from the prior, in unconstrained coordinates (n, d)."""
-    draws = np.array(jax.random.logistic(key, (SCREENED, target.dimension), jnp.float64))
+    draws = generator(key).logistic(size=(SCREENED, target.dimension))
     values, _ = potentials_and_gradients(target, draws)
     return draws[np.argsort(np.where(np.isnan(values), np.inf, values))[:n]]
 
@@ -166,16 +168,12 @@ def _lookup(theta, name):
     return theta
 
 
-@jax.jit
-def _physical(target, y, sign):
+@functools.partial(jax.jit, static_argnums=1)
+@functools.partial(jax.jacfwd, argnums=2)
+def _slopes(target, names, y, sign):
     theta, parameters = target.split(y, sign)
-    values = target.prior.values(theta)
-    ordered = [values[n] for n in target.prior.names] + [parameters[n] for n in target.free]
-    terms = {k: -2.0 * v for k, v in target.terms(y, sign).items()}
-    return jnp.stack(ordered), theta, {n: parameters[n] for n in target.free}, terms
-
-
-_physical_slope = jax.jit(jax.jacfwd(lambda target, y, sign: _physical(target, y, sign)[0], argnums=1))
+    values = {**parameters, **target.prior.values(theta)}
+    return jnp.stack([values[name] for name in names])
 
 
 def fit(joint, prior, *, key=None, starts=STARTS, systematics="profiled"):
@@ -194,14 +192,11 @@ def fit(joint, prior, *, key=None, starts=STARTS, systematics="profiled"):
 
 def result_of(target, optimum):
     """The :class:`FitResult` of a likelihood ``target`` at ``optimum``."""
-    sign = 1.0
-    if target.prior.signed is not None:
-        likelihoods = [float(target.log_likelihood(optimum.y, s)) for s in (1.0, -1.0)]
-        sign = 1.0 if likelihoods[0] >= likelihoods[1] else -1.0
-    _, theta, nuisances, terms = _physical(target, optimum.y, sign)
-    slope = np.asarray(_physical_slope(target, optimum.y, sign))
+    best = meanings(target, optimum.y[None], np.full(1, 0.5), np.zeros((1, len(target.joint.names))))
+    sign, theta, nuisances, terms, _ = jax.tree.map(lambda a: float(a[0]) if a.ndim == 1 else a, best)
+    slope = np.asarray(_slopes(target, target.names, optimum.y, sign))
     covariance = slope @ covariance_from(curvature(target, optimum.y)) @ slope.T
-    theta, nuisances, terms = jax.tree.map(float, (theta, nuisances, terms))
+    terms = {name: -2.0 * term for name, term in terms.items()}
     constraints = {name: prior for name, prior in target.free.items() if isinstance(prior, Normal)}
     pulls = sum(float(prior.to_real(nuisances[name])) ** 2 for name, prior in constraints.items())
     return FitResult(

@@ -8,6 +8,7 @@ import functools
 import hashlib
 import os
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -23,11 +24,10 @@ from numpyro.infer.util import ParamInfo
 from .. import __version__, results
 from ..distributions import PerCoupling, SignedLogUniform, TiedToCoupling
 from ..experiments.base import generator
-from ..quadrature import map_chunks
 from ..validation import number, random_key
 from .coordinates import straighten
 from .fit import STARTS, minimise, starting_points
-from .target import Target, make_target, potentials_and_gradients
+from .target import Target, make_target, meanings, potentials_and_gradients
 
 BLOCK = 100  # transitions a compiled block
 FIELDS = ("potential_energy", "energy", "num_steps", "accept_prob", "diverging")
@@ -66,24 +66,23 @@ def _initialise(init, target, z, potential, gradient, key, warmup, target_accept
     )
 
 
-@functools.partial(jax.jit, static_argnames=("warmup", "target_accept"))
-def _start(target, z, potential, gradient, keys, warmup, target_accept):
-    init, _ = _kernel()
+def _blank(target, size, warmup, target_accept):
+    """Shapes of the states of ``size`` chains."""
 
-    def one(point, value, slope, key):
-        return _initialise(init, target, point, value, slope, key, warmup, target_accept)
+    def one(key):
+        zeros = jnp.zeros(target.dimension), jnp.zeros(()), jnp.zeros(target.dimension)
+        return _initialise(_kernel()[0], target, *zeros, key, warmup, target_accept)
 
-    return jax.vmap(one)(z, potential, gradient, keys)
+    return jax.eval_shape(lambda: jax.vmap(one)(jax.random.split(jax.random.key(0), size)))
 
 
 @functools.partial(jax.jit, static_argnames=("warmup", "target_accept", "vectorised"))
-def _run_block(target, states, warmup, target_accept, vectorised):
-    """(states, draws) after BLOCK transitions of every chain; ``states`` has a leading chain axis."""
+def _run_block(target, states, fresh, warmup, target_accept, vectorised):
+    """(states, draws) after BLOCK transitions of every chain; ``states`` has a leading chain axis.
+
+    Of ``fresh`` chains only the point, its potential and gradient, and the key are read: they begin.
+    """
     init, kernel = _kernel()
-    d = target.dimension
-    # NumPyro's kernel keeps its settings in Python closures that init fills at trace time.
-    zeros = jnp.zeros(d), jnp.zeros(()), jnp.zeros(d)
-    _initialise(init, target, *zeros, jax.random.key(0), warmup, target_accept)
 
     def transition(state, _):
         state = kernel(state, (target,))
@@ -91,6 +90,10 @@ def _run_block(target, states, warmup, target_accept, vectorised):
         return state, (state.z, {**stats, "step_size": state.adapt_state.step_size})
 
     def chain(state):
+        # Needed in every block: NumPyro's kernel keeps its settings in closures that init fills when traced.
+        point = state.z, state.potential_energy, state.z_grad, state.rng_key
+        begun = _initialise(init, target, *point, warmup, target_accept)
+        state = jax.tree.map(lambda new, old: jnp.where(fresh, new, old), begun, state)
         return jax.lax.scan(transition, state, None, length=BLOCK)
 
     return jax.vmap(chain)(states) if vectorised else jax.lax.map(chain, states)
@@ -108,32 +111,34 @@ class Sampler:
         self.chains = chains
         self.blocks = []  # of (z, stats), chains first
 
+    @functools.cached_property
+    def shapes(self):
+        """Shapes of the states of one group of chains."""
+        return _blank(self.target, self.chains // self.groups, self.warmup, self.target_accept)
+
     def compile(self):
         """Compile the block program from shapes alone, so that it can happen beside the fit."""
-        d = self.target.dimension
-        size = self.chains // self.groups
-        shapes = jax.eval_shape(
-            functools.partial(_start, warmup=self.warmup, target_accept=self.target_accept),
-            self.target,
-            *(jax.ShapeDtypeStruct(s, jnp.float64) for s in ((size, d), (size,), (size, d))),
-            jax.eval_shape(lambda: jax.random.split(jax.random.key(0), size)),
-        )
+        fresh = jax.ShapeDtypeStruct((), bool)
         settings = self.warmup, self.target_accept, self.vectorised
-        return _run_block.lower(self.target, shapes, *settings).compile()
+        return _run_block.lower(self.target, self.shapes, fresh, *settings).compile()
 
     def start(self, z, key):
         """Place the chains at ``z`` (chains, d)."""
         potential, gradient = potentials_and_gradients(self.target, z)
         keys = jax.random.split(key, self.chains)
-        states = _start(self.target, z, potential, gradient, keys, self.warmup, self.target_accept)
         size = self.chains // self.groups
+        blank = jax.tree.map(lambda a: keys[:size] if _is_key(a) else np.zeros(a.shape, a.dtype), self.shapes)
         self.states = [
-            jax.tree.map(lambda a, i=i: a[i : i + size], states) for i in range(0, self.chains, size)
+            blank._replace(
+                z=z[part], potential_energy=potential[part], z_grad=gradient[part], rng_key=keys[part]
+            )
+            for part in (slice(i, i + size) for i in range(0, self.chains, size))
         ]
 
     def advance(self, pool, program):
         """Run one block of every chain; on KeyboardInterrupt the block is dropped whole."""
-        futures = [pool.submit(_call, program, self.target, states) for states in self.states]
+        fresh = np.bool_(not self.blocks)
+        futures = [pool.submit(_call, program, self.target, states, fresh) for states in self.states]
         results = [future.result() for future in futures]
         self.states = [states for states, _ in results]
         self.blocks.append(jax.tree.map(lambda *a: np.concatenate(a), *(draws for _, draws in results)))
@@ -183,19 +188,18 @@ def save_checkpoint(path, sampler):
     temporary.replace(path)
 
 
-def load_checkpoint(path, sampler, key):
+def load_checkpoint(path, sampler):
     """Put ``sampler`` where :func:`save_checkpoint` left it. ValueError if the problem is another one."""
     with np.load(path) as stored:
         if str(stored["fingerprint"]) != _fingerprint(sampler):
             raise ValueError(f"checkpoint {path} belongs to other data, priors or sampler settings")
         z = stored["z"]
         sampler.target = replace(sampler.target, ridge=replace(sampler.target.ridge, spline=stored["spline"]))
-        sampler.start(z[:, -1], key)
-        template, structure = jax.tree.flatten(sampler.states)
+        template, structure = jax.tree.flatten([sampler.shapes] * sampler.groups)
         leaves = [
             jax.random.wrap_key_data(stored[f"state{i}"])
             if _is_key(v)
-            else jnp.asarray(stored[f"state{i}"], v.dtype)
+            else np.asarray(stored[f"state{i}"], v.dtype)
             for i, v in enumerate(template)
         ]
         sampler.states = jax.tree.unflatten(structure, leaves)
@@ -230,16 +234,16 @@ def run_chains(
     with ThreadPoolExecutor(sampler.groups) as pool:
         compiling = pool.submit(sampler.compile)
         if resume:
-            load_checkpoint(checkpoint, sampler, key_chain)
+            load_checkpoint(checkpoint, sampler)
         else:
             optimum = minimise(target, starting_points(target, key_search, STARTS))
             target = sampler.target = straighten(target, optimum)
-            start = jax.random.normal(key_start, (chains, target.dimension), jnp.float64)
-            sampler.start(np.asarray(start), key_chain)
+            sampler.start(generator(key_start).normal(size=(chains, target.dimension)), key_chain)
         seconds["fit"] = time.perf_counter() - clock
         program = compiling.result()
         seconds["compile"] = time.perf_counter() - clock - seconds["fit"]
         clock = time.perf_counter()
+        threading.Thread(target=results.preload).start()  # a second or two of imports
         complete = _loop(sampler, pool, program, total, progress, checkpoint)
         seconds["sample"] = time.perf_counter() - clock
     if sampler.transitions <= warmup:
@@ -270,45 +274,13 @@ def _loop(sampler, pool, program, total, progress, checkpoint):
     return True
 
 
-@jax.jit
-def _meaning(target, z, uniform, normal):
-    """What draws z (n, d) mean: parameter values, terms of the likelihood, expected data by experiment.
-
-    uniform (n,) and normal (n, n_observations): random numbers, for the sign of a SignedLogUniform
-    parameter and for the nuisances that were integrated out, drawn from their conditional distributions.
-    """
-
-    def one(point):
-        z, uniform, normal = point
-        y, _ = target.ridge(z)
-        sign = _draw_sign(target, y, uniform)
-        theta, parameters = target.split(y, sign)
-        values = {**target.prior.values(theta), **{name: parameters[name] for name in target.free}}
-        mean = {}
-        for observation, deviate in zip(target.joint.observations, normal, strict=True):
-            experiment, counts = observation.experiment, observation.counts
-            drawn = experiment.analytic_given(counts, theta, parameters).items()
-            norms = {name: centre + std * deviate for name, (centre, std) in drawn if name not in target.free}
-            mean[experiment.name] = experiment.predict(theta, {**parameters, **norms})
-        return values, target.terms(y, sign), mean
-
-    return map_chunks(jax.vmap(one), (z, uniform, normal), 512)
-
-
-def _draw_sign(target, y, uniform):
-    if target.prior.signed is None:
-        return 1.0
-    odds = target.log_likelihood(y, 1.0) - target.log_likelihood(y, -1.0)
-    return jnp.where(uniform < jax.nn.sigmoid(odds), 1.0, -1.0)
-
-
 def sample(
     joint,
     prior,
     *,
     key,
     chains=4,
-    draws=5000,
+    draws=2000,
     warmup=400,
     target_accept=0.98,
     systematics="marginal",
@@ -359,8 +331,9 @@ def _container(run, key, key_after, systematics, attrs):
     random = generator(key_after)
     n, experiments = shape[0] * shape[1], target.joint.experiments
     numbers = random.uniform(size=n), random.normal(size=(n, len(experiments)))
-    outcome = _meaning(target, run.z.reshape(n, target.dimension), *numbers)
-    values, terms, mean = jax.tree.map(lambda a: np.asarray(a).reshape(*shape, *a.shape[1:]), outcome)
+    outcome = meanings(target, run.z.reshape(n, target.dimension), *numbers)
+    _, theta, free, terms, mean = jax.tree.map(lambda a: a.reshape(*shape, *a.shape[1:]), outcome)
+    values = {**target.prior.values(theta), **free}
     if "eps_x" in values:
         coupling = values["g_x"] if "g_x" in values else float(target.prior.theta.g_x)
         values["eps_over_g"] = values["eps_x"] / coupling

@@ -22,6 +22,7 @@ from .ridge import Ridge, identity
 
 GPU_FACTOR = 64  # chunks of a CPU that a GPU takes at once
 GRADIENT_CHUNK = 384  # points a chunk: what stays in cache, and all 48 x 8 trials of a search at once
+MEANING_CHUNK = 512
 
 
 @pytree
@@ -156,3 +157,39 @@ def potentials_and_gradients(target, z):
     Works in chunks of one size, so that every caller shares one compiled program.
     """
     return in_chunks(functools.partial(_chunk, target), [np.asarray(z, float)], GRADIENT_CHUNK)
+
+
+@jax.jit
+def _meanings(target, z, uniform, normal):
+    def one(z, uniform, normal):
+        y, _ = target.ridge(z)
+        sign = _draw_sign(target, y, uniform)
+        theta, parameters = target.split(y, sign)
+        mean = {}
+        for observation, deviate in zip(target.joint.observations, normal, strict=True):
+            experiment, counts = observation.experiment, observation.counts
+            drawn = experiment.analytic_given(counts, theta, parameters).items()
+            norms = {name: centre + std * deviate for name, (centre, std) in drawn if name not in target.free}
+            mean[experiment.name] = experiment.predict(theta, {**parameters, **norms})
+        free = {name: parameters[name] for name in target.free}
+        return sign, theta, free, target.terms(y, sign), mean
+
+    return jax.vmap(one)(z, uniform, normal)
+
+
+def _draw_sign(target, y, uniform):
+    if target.prior.signed is None:
+        return 1.0
+    odds = target.log_likelihood(y, 1.0) - target.log_likelihood(y, -1.0)
+    return jnp.where(uniform < jax.nn.sigmoid(odds), 1.0, -1.0)
+
+
+def meanings(target, z, uniform, normal):
+    """What points z (n, d) mean: (sign, theta, free nuisances, terms of the likelihood, expected data).
+
+    Every leaf has a leading axis n; terms and expected data are dicts by experiment. uniform (n,) decides
+    the sign of a SignedLogUniform parameter by the odds of the two (0.5: the likelier one), normal (n,
+    n_observations) are the pulls of the nuisances that were eliminated, in standard deviations of what
+    the data leave of them (0: their best values).
+    """
+    return in_chunks(functools.partial(_meanings, target), [z, uniform, normal], MEANING_CHUNK)

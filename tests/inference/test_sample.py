@@ -355,7 +355,7 @@ def new_sampler(joint, prior=None, *, systematics="marginal", **options):
 
 def test_checkpoint_of_the_same_problem_is_taken(checkpoint, joint):
     sampler = new_sampler(joint)
-    load_checkpoint(checkpoint, sampler, jax.random.key(1))
+    load_checkpoint(checkpoint, sampler)
     assert sampler.transitions == BLOCK
 
 
@@ -380,7 +380,7 @@ def test_checkpoint_of_another_problem_is_refused(what, checkpoint, joint):
         "target_accept": lambda: new_sampler(joint, target_accept=0.85),
     }[what]()
     with pytest.raises(ValueError, match=r"chains\.npz belongs to other data, priors or sampler settings"):
-        load_checkpoint(checkpoint, sampler, jax.random.key(0))
+        load_checkpoint(checkpoint, sampler)
 
 
 def test_sample_refuses_the_checkpoint_of_another_problem(checkpoint):
@@ -395,7 +395,7 @@ def test_checkpoint_can_be_resumed_on_a_machine_with_other_cores(checkpoint, joi
     monkeypatch.setattr(module.os, "cpu_count", lambda: 1 if here > 1 else 4)
     sampler = new_sampler(joint)
     assert sampler.groups != here
-    load_checkpoint(checkpoint, sampler, jax.random.key(0))
+    load_checkpoint(checkpoint, sampler)
     assert sampler.transitions == BLOCK
 
 
