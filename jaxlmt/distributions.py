@@ -18,7 +18,10 @@ _TINY = 1e-300
 
 
 class Distribution:
-    """Base of all priors; instances appear as leaves of a prior in place of numbers."""
+    """Base of all priors; instances appear as leaves of a prior in place of numbers.
+
+    ``bounds`` are the (lowest, highest) value, as floats.
+    """
 
 
 class Box(Distribution):
@@ -50,11 +53,6 @@ class Box(Distribution):
         slope = jax.grad(lambda v: jnp.sum(self.warp(v)))(jnp.where(inside, value, self.unwarp(low)))
         return jnp.where(inside, jnp.log(jnp.abs(slope)) - jnp.log(high - low), -jnp.inf)
 
-    @property
-    def bounds(self):
-        """(lowest, highest) value of the box, as floats."""
-        return tuple(sorted(float(self.unwarp(edge)) for edge in self.warped_bounds()))
-
 
 @pytree
 class Uniform(Box):
@@ -71,6 +69,10 @@ class Uniform(Box):
 
     def warped_bounds(self):
         return self.low, self.high
+
+    @property
+    def bounds(self):
+        return float(self.low), float(self.high)
 
     @property
     def flat_in(self):
@@ -93,6 +95,11 @@ class LogUniform(Box):
 
     def warped_bounds(self):
         return jnp.log(self.low), jnp.log(self.high)
+
+    @property
+    def bounds(self):
+        edges = float(self.low), float(self.high)
+        return edges if self.sign > 0 else (-edges[1], -edges[0])
 
     @property
     def flat_in(self):
@@ -118,6 +125,10 @@ class SymmetricAsinh(Box):
     def warped_bounds(self):
         edge = jnp.arcsinh(self.bound / self.scale)
         return -edge, edge
+
+    @property
+    def bounds(self):
+        return -float(self.bound), float(self.bound)
 
     @property
     def flat_in(self):

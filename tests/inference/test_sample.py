@@ -452,7 +452,7 @@ def two_signs():
 @pytest.fixture(scope="module")
 def sampled(coherent, two_signs):
     """Both at once: two signs, and the norm of ESS10 a parameter of the sampler."""
-    return lmt.sample(coherent, two_signs, key=jax.random.key(0), systematics="sampled")
+    return lmt.sample(coherent, two_signs, key=jax.random.key(0), draws=4000, systematics="sampled")
 
 
 def assert_signs_agree(container, grid):
@@ -592,7 +592,7 @@ def test_wrong_problems_are_named(joint):
 @pytest.mark.parametrize("name", ("BP2", "BP3", "BP4"))
 def test_benchmarks_agree_with_the_grid(name):
     joint = all_experiments(lmt.benchmark(name))
-    run = lmt.sample(joint, lmt.default_prior(), key=jax.random.key(0))
+    run = lmt.sample(joint, lmt.default_prior(), key=jax.random.key(0), draws=5000)
     assert_good(run, ess=4000)
     assert_agrees(run, lmt.grid_posterior(joint, lmt.default_prior()))
 
@@ -611,7 +611,7 @@ def test_na64mu_alone_agrees_with_the_grid(name):
 def test_both_signs_with_a_free_mass_agree_with_the_grid(name):
     joint = lmt.Joint.asimov([lmt.na64mu(), lmt.ess10()], lmt.benchmark(name))
     prior = lmt.default_prior(mixing=BOTH_SIGNS)
-    run = lmt.sample(joint, prior, key=jax.random.key(0))
+    run = lmt.sample(joint, prior, key=jax.random.key(0), draws=5000)
     assert_signs_agree(run, lmt.grid_posterior(joint, prior, points=80))
     if name == "BP4":
         assert_good(run, ess=4000)
@@ -624,7 +624,7 @@ def test_both_signs_with_a_free_mass_agree_with_the_grid(name):
 
 @pytest.mark.slow
 def test_all_sampled_systematics_agree_with_marginal_ones(run, grid, joint):
-    sampled = lmt.sample(joint, lmt.default_prior(), key=jax.random.key(0), systematics="sampled")
+    sampled = lmt.sample(joint, lmt.default_prior(), key=jax.random.key(0), draws=4000, systematics="sampled")
     assert set(results.draws(sampled)) == {*FREE, "eps_x", *(f"{name}.signal_norm" for name in NAMES[2:])}
     assert_good(sampled, ess=4000)
     assert_agrees(sampled, grid)
