@@ -164,7 +164,7 @@ def shifted_resolution(experiment, energy_ee, nominal, threshold):
 @functools.cache
 def _shells():
     table = _tables()["electrons"]
-    binding, number_of = np.array(table["binding_eV"]) * 1e-3, np.array(table["number"], float)
+    binding, number_of = np.array(table["binding_keV"]), np.array(table["number"], float)
     return binding, np.append(0.0, np.cumsum(number_of))
 
 
