@@ -29,7 +29,22 @@ class Isotope:
 
 ARGON_40 = Isotope("40Ar", 18, 40, 39.96238312204)  # AME2020
 
-ISOTOPES = {isotope.name: isotope for isotope in (ARGON_40,)}
+XENON_131 = Isotope("131Xe", 54, 131, 130.905084128)  # masses of xenon: AME2020
+
+# Natural xenon with shares by number: IUPAC 2013 (Meija et al., Pure Appl. Chem. 88 (2016) 293).
+XENON = (
+    (Isotope("124Xe", 54, 124, 123.9058852), 0.00095),
+    (Isotope("126Xe", 54, 126, 125.904297422), 0.00089),
+    (Isotope("128Xe", 54, 128, 127.903530753), 0.01910),
+    (Isotope("129Xe", 54, 129, 128.904780857), 0.26401),
+    (Isotope("130Xe", 54, 130, 129.903509346), 0.04071),
+    (XENON_131, 0.21232),
+    (Isotope("132Xe", 54, 132, 131.904155083), 0.26909),
+    (Isotope("134Xe", 54, 134, 133.905393030), 0.10436),
+    (Isotope("136Xe", 54, 136, 135.907214474), 0.08857),
+)
+
+ISOTOPES = {isotope.name: isotope for isotope in (ARGON_40, *(isotope for isotope, _ in XENON))}
 
 
 def helm_form_factor(recoil_energy_keV, isotope):

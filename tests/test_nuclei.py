@@ -7,10 +7,9 @@ import pytest
 from particle import Particle
 from scipy.integrate import quad
 
-from jaxlmt.nuclei import ARGON_40, ISOTOPES, Isotope, helm_form_factor
+from jaxlmt.nuclei import ARGON_40, ISOTOPES, XENON, XENON_131, Isotope, helm_form_factor
 from tests.validation import independent
 
-XENON_131 = Isotope("131Xe", 54, 131, 130.90508406)
 HBARC = independent.HBAR_C_FM
 
 
@@ -84,6 +83,22 @@ def test_argon_mass_from_two_tables():
     assert ARGON_40.atomic_mass_u == pytest.approx(independent.AR40_ATOMIC_U, rel=1e-10)
     atomic = Particle.from_nucleus_info(z=18, a=40).mass  # of the neutral atom
     assert ARGON_40.mass + 18 * independent.M_E == pytest.approx(atomic, rel=1e-9)
+
+
+@pytest.mark.parametrize("isotope", [isotope for isotope, _ in XENON], ids=lambda i: i.name)
+def test_masses_of_xenon(isotope):
+    atomic = Particle.from_nucleus_info(z=54, a=isotope.a).mass
+    assert isotope.mass + 54 * independent.M_E == pytest.approx(atomic, rel=1e-9)
+    assert isotope.z == 54 and isotope.name == f"{isotope.a}Xe"
+
+
+def test_natural_xenon():
+    """Shares of one, and the standard atomic weight of xenon, 131.293(6)."""
+    isotopes, shares = zip(*XENON)
+    assert sum(shares) == pytest.approx(1.0, abs=1e-12)
+    weight = sum(share * isotope.atomic_mass_u for isotope, share in XENON)
+    assert weight == pytest.approx(131.293, abs=1e-3)
+    assert len({isotope.a for isotope in isotopes}) == 9 and XENON_131 in isotopes
 
 
 def test_isotope_counts():
