@@ -290,7 +290,7 @@ FACTORY_MISTAKES = [  # which only the factory can judge
     ("gminus2", {"measurement": 2021}, "measurement must be one of '2021', '2025'"),
     ("ess", {"efficiency": 0.5}, "efficiency must be one of"),
     ("ess", {"bin_edges": [40, 20]}, "bin_edges must be"),
-    ("ess", {"isotope": "131Xe"}, "experiments.ess.isotope must be one of '40Ar'"),
+    ("ess", {"isotope": "133Xe"}, "experiments.ess.isotope must be one of '40Ar'"),
     ("ess", {"preset": 3}, "preset must be one of 'paper'"),
     ("ess", {"sin2_theta_w": "paper"}, "sin2_theta_w must be"),
 ]

@@ -219,6 +219,12 @@ def test_electrons_of_xenon():
     np.testing.assert_array_equal(xenon.bound_electrons(energies, rrpa=False), [52.0, 44.0, 26.0, 8.0])
 
 
+def test_spin_orbit_splitting_of_the_shells():
+    """3d5/2 lies 13 eV below 3d3/2 (measured: 676.4 and 689.0 eV), not 58 as a transposed 649.9 eV would."""
+    free = xenon.bound_electrons(np.array([0.66, 0.69, 0.70, 0.71]), rrpa=False)
+    np.testing.assert_array_equal(free, [26.0, 26.0, 32.0, 36.0])
+
+
 def test_rrpa():
     """Ratios read off 1610.04177's two curves: 0.84, 0.87, 0.89, 0.75 at 0.25, 1, 2.7, 19 keV."""
     energies = np.array([0.254, 1.0, 2.7, 19.0])
