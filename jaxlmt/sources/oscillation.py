@@ -2,10 +2,10 @@
 
 nu_e -> nu_alpha has the probability A_alpha + B_alpha D(E), where D = <cos 2 theta_m> averages the mixing in
 matter over where the neutrinos are made, and A, B depend on the oscillation parameters alone. The third
-state is taken as decoupled from matter (dm31 large), which changes each probability by 1.5e-3 at most up to 19 MeV.
-Regeneration in the Earth is left out. At the latitude of Gran Sasso (42.45 degrees N), averaged over the year, day
-and night, it would raise P_e by 0.0027 (0.7% of P_e) over the spectrum of 8B, by 0.0041 (1.2%) when weighted with E^2
-as coherent scattering does, and by 0.010 at 16 MeV; below 4 MeV by less than 1e-3.
+state is taken as decoupled from matter (dm31 large); with a finite dm31 each probability would differ by at
+most 1.8e-3 up to 19 MeV. Regeneration in the Earth is left out: at the latitude of Gran Sasso, averaged over
+the year, day and night, it would raise P_e by 0.0027 over the 8B spectrum (0.7% of P_e), by 0.004 (1.2%) when
+weighted with E^2 as coherent scattering does, by 0.010 at 16 MeV, and by less than 1e-3 below 4 MeV.
 """
 
 import functools
@@ -119,7 +119,7 @@ def _densities():
 
     def padded(density, weight):
         missing = (0, size - len(density))
-        nodes = np.pad(density, missing, "edge"), np.pad(weight, missing)
+        nodes = np.pad(density, missing, "edge"), np.pad(weight, missing) / sum(weight)
         for part in nodes:
             part.setflags(write=False)
         return nodes
@@ -140,15 +140,14 @@ class _Densities(Mapping):
         return len(FLUXES)
 
 
-# DENSITY[model][source]: electron densities [N_A/cm^3] and weights, each (5,), a Gauss rule of the distribution
-# of n_e where the neutrinos are made. Three nodes, five for hep; the others are filled up with weight zero.
-# Against the full radial table D is met to 1e-5 (8B), 1e-4 (hep), 1e-7 (others) at the parameters of "nufit6".
+# DENSITY[model][source]: electron densities [N_A/cm^3] and weights, each (5,), a Gauss rule of the
+# distribution of n_e where the neutrinos are made. Three nodes, five for hep; the others are filled up with
+# weight zero. With "nufit6" D is that of the full radial table to 5e-6 (8B), 7e-5 (hep), 3e-8 (the others).
 DENSITY = _Densities()
 
 # Best fit and standard deviation, the mean of upper and lower error where these differ.
 _PRESETS = {
-    # What 2104.03297 must have used: P. F. de Salas et al., JHEP 02 (2021) 071, arXiv:2006.11237, and no CP
-    # violation. dm31, which does not enter, is that of the same fit.
+    # Inferred from the figures of 2104.03297, which does not print its choice; dm31 does not enter.
     ("paper2021", "normal"): {
         "theta12": (34.3, None),
         "theta13": (8.58, None),
@@ -198,7 +197,7 @@ def oscillation(preset="nufit6", *, ordering="normal", uncertainties=False):
     return Oscillation(**{name: Normal(*entry) for name, entry in table.items()})
 
 
-# Largest size of each parameter, and the smallest but zero of an angle: one below is taken for radians.
+# Angles [degrees]: what lies below is taken for radians (zero is allowed for theta13).
 _RANGES = {
     "theta12": (2.0, 88.0),
     "theta13": (1.0, 45.0),

@@ -65,7 +65,7 @@ def positron_decay(energy, endpoint, charge):
     W, p: energy and momentum of the positron over m_e; F: the Fermi function of a nucleus of ``charge`` Z,
     as a product of the non-relativistic one, here repulsive, and (W^2 (1 + 4 (alpha Z)^2) - 1)^S,
     S = sqrt(1 - (alpha Z)^2) - 1 (H. A. Bethe and R. F. Bacher, Rev. Mod. Phys. 8 (1936) 82). To the full
-    one, with its complex gamma function and a nuclear radius, it is 1e-5 of the peak for 17F, less for others.
+    one, with its complex gamma function and a nuclear radius, it is 1e-5 of the peak for 17F, else less.
     """
     strength = ALPHA * charge
     inside = (energy > 0.0) & (energy < endpoint)
@@ -109,7 +109,7 @@ def _boron8():
     energy, root, tilt = np.loadtxt(text.splitlines(), delimiter=",", skiprows=1, unpack=True)
     endpoint, coefficients = float(energy[-1]), spline_coefficients(np.stack([root, tilt], axis=1))
     intervals = energy.size - SPLINE_ORDER + 1
-    nodes, weights = (part.ravel() for part in panels(np.linspace(0.0, endpoint, intervals + 1), 6))
+    nodes, weights = (part.ravel() for part in panels(np.linspace(0.0, endpoint, intervals + 1), 8))
     with jax.ensure_compile_time_eval():
         root, tilt = np.asarray(_columns_at((endpoint, coefficients), nodes))
     weights = weights * (nodes * root) ** 2
@@ -139,9 +139,9 @@ def shape_factor(energy, shape):
     """What ``shape``, in standard deviations of the theory, makes of the 8B spectrum at ``energy`` [MeV].
 
     exp(shape t(E)) over its average, so that the flux stays the same: positive, smooth, and one for shape 0.
-    t is ln(lambda_+/lambda_-)/6 of the +-3 sigma spectra of J. N. Bahcall et al., Phys. Rev. C 54 (1996) 411:
-    1.0% at 4 MeV, -1.3% at 10 MeV, -16% at 14 MeV; the spectra themselves are met to 0.17% of the peak. The
-    measurement of Winter et al. quotes about a fifth of that. Any energy; beyond (0, 16) MeV that of the edge.
+    t is ln(lambda_+/lambda_-)/6 of the +-3 sigma spectra of J. N. Bahcall et al., Phys. Rev. C 54 (1996) 411,
+    which it meets to 0.17% of the peak: 1.0% at 4 MeV, -1.3% at 10 MeV, -16% at 14 MeV. The measurement of
+    Winter et al. quotes about a fifth of that. energy: any shape, beyond (0, 16) MeV the factor of the edge;
     shape: a scalar.
     """
     return _shape_factor(*_boron8(), to_float64(energy), to_float64(shape))
@@ -154,9 +154,9 @@ def spectrum(source, energy, shape=0.0):
     (0, endpoint). Raises ValueError for other sources, lines included (:data:`LINES`).
 
     Against the tables of J. N. Bahcall and of Winter et al. (Phys. Rev. C 73 (2006) 025503), in per cent of
-    the peak, at worst: pp 0.090, hep 0.011, 13N 0.025, 15O 0.026, 17F 0.025, 8B 0.025. That of pp is the
+    the peak, at worst: pp 0.090, hep 0.011, 13N 0.025, 15O 0.026, 17F 0.025, 8B 0.024. That of pp is the
     table's normalisation, which is 1 for the trapezoidal rule on its 84 points: with that rule it is 0.005.
-    That of 8B is at 15.3 MeV, above the last entry of the table, where 1e-5 of the flux is left; below, 0.011.
+    That of 8B is at 15.3 MeV, beyond the last entry of the table (1e-5 of the flux); below, 0.011.
     """
     choose("source", source, CONTINUOUS)
     if source == "8B":
