@@ -18,10 +18,9 @@ TAILS = ("upper", "lower")
 _NEGLIGIBLE = 40.0  # integrands are cut where they have fallen by exp(-40)
 _NODES = 32  # of a Gauss rule on either half of the range that is left
 _LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
-_SHIFT = 8  # of the shape, after which the integral of the upper tail has one scale only
-# Stirling's series for ln Gamma, from 1/a on in steps of 1/a^2; to rounding for a >= 8
+_SHIFT = 8  # of the shape, beyond which the upper tail has one scale only and Stirling's series all digits
+# The series: powers of 1/a, from the first on in steps of two
 _STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156)
-_STIRLING_FROM = 8.0
 
 
 def poisson_log_ratio(counts, mean):
@@ -73,14 +72,18 @@ def normalisation_pull(observed, mean, variance, norm, norm_std):
 
 def _stirling_remainder(a):
     """ln Gamma(a) - [(a - 1/2) ln a - a + ln sqrt(2 pi)] for a > 0."""
-    is_large = a >= _STIRLING_FROM
-    inverse = 1.0 / jnp.where(is_large, a, _STIRLING_FROM)
+    is_small = a < _SHIFT
+    inverse = 1.0 / jnp.where(is_small, a + _SHIFT, a)
     series = jnp.zeros_like(inverse)
     for coefficient in reversed(_STIRLING):
         series = series * inverse**2 + coefficient
-    small = jnp.where(is_large, 1.0, a)
-    exact = jax.scipy.special.gammaln(small) - (small - 0.5) * jnp.log(small) + small - _LOG_SQRT_2PI
-    return jnp.where(is_large, series * inverse, exact)
+    small = jnp.where(is_small, a, 1.0)
+    product = 1.0  # Gamma(a + 8)/Gamma(a)
+    for k in range(_SHIFT):
+        product = product * (small + k)
+    above = (small + _SHIFT - 0.5) * jnp.log(small + _SHIFT) - _SHIFT
+    recurrence = above - (small - 0.5) * jnp.log(small) - jnp.log(product)
+    return series * inverse + jnp.where(is_small, recurrence, 0.0)
 
 
 def _where_negligible(a, x, sign):
@@ -89,17 +92,20 @@ def _where_negligible(a, x, sign):
     slope = sign * (x - a)
     u = 2.0 * _NEGLIGIBLE / (slope + jnp.sqrt(slope**2 + 2.0 * _NEGLIGIBLE * x))  # exp to second order
     u = jnp.where(sign > 0.0, jnp.minimum(u, jnp.log1p(_NEGLIGIBLE / x) + 2.0), u)  # x << 1: exponential
-    for _ in range(5):
+
+    def step(_, u):
         fallen = x * jnp.expm1(sign * u) - a * sign * u
-        u = u - (fallen - _NEGLIGIBLE) / (sign * (x * jnp.exp(sign * u) - a))
-    return u
+        return u - (fallen - _NEGLIGIBLE) / (sign * (x * jnp.exp(sign * u) - a))
+
+    return jax.lax.fori_loop(0, 5, step, u)
 
 
 def _tail_integral(a, x, sign):
     """Integral of (t/x)^a exp(x - t) dt/t from x to infinity (sign = 1) or to zero (sign = -1)."""
-    end = jax.lax.stop_gradient(_where_negligible(a, x, sign))
+    fixed_a, fixed_x = jax.lax.stop_gradient((a, x))  # the range does not depend on them, but for exp(-40)
+    end = _where_negligible(fixed_a, fixed_x, sign)
     # with x << 1 the integrand is flat in u = |ln(t/x)| up to t = 1, and falls at once beyond
-    knee = -jnp.log(jnp.minimum(jax.lax.stop_gradient(x), 1.0))
+    knee = -jnp.log(jnp.minimum(fixed_x, 1.0))
     middle = jnp.where((sign > 0.0) & (knee > 0.0), jnp.minimum(knee, 0.9 * end), 0.5 * end)
     nodes, weights = unit_gauss(_NODES)
     a, x, sign, middle, end = (value[..., None] for value in (a, x, sign, middle, end))
@@ -140,11 +146,14 @@ def _mills(y):
 @jax.custom_jvp
 def gaussian_deviate(log_p):
     """y with P(y) = exp(log_p) above it in a unit Gaussian, for log_p from ln 0.6 down to -1e15."""
-    y = jnp.sqrt(2.0 * jnp.maximum(-log_p - math.log(2.0), 0.0))  # P(y) < exp(-y^2/2)/2
-    for _ in range(7):  # -ln P is convex: Newton's steps come down to the root
+
+    def step(_, y):
         mills = _mills(y)
-        y = y - mills * (0.5 * y**2 + _LOG_SQRT_2PI - jnp.log(mills) + log_p)
-    return y
+        return y - mills * (0.5 * y**2 + _LOG_SQRT_2PI - jnp.log(mills) + log_p)
+
+    # P(y) < exp(-y^2/2)/2, and -ln P is convex: Newton's steps come down to the root
+    start = jnp.sqrt(2.0 * jnp.maximum(-log_p - math.log(2.0), 0.0))
+    return jax.lax.fori_loop(0, 7, step, start)
 
 
 @gaussian_deviate.defjvp
@@ -160,21 +169,27 @@ def _positive(n_obs, background):
     return jnp.where(inside, n, 1.0), jnp.where(inside, b, 1.0), inside
 
 
+def log_tail(n, b, upper):
+    """ln P(N >= n | b) where ``upper``, ln P(N < n | b) elsewhere, a kernel of n, b >= 0 that broadcast.
+
+    On the edges, n = 0 or b = 0, the limit, with gradient 0; that of P(N >= 0) = 1 where both are zero.
+    """
+    safe_n, safe_b, inside = _positive(n, b)
+    smaller, is_upper = _smaller_tail(safe_n, safe_b)
+    is_wanted = is_upper == upper
+    larger = jnp.log(-jnp.expm1(jnp.where(is_wanted, -1.0, smaller)))
+    edge = jnp.where((n > 0.0) == upper, -jnp.inf, 0.0)
+    return jnp.where(inside, jnp.where(is_wanted, smaller, larger), edge)
+
+
 def log_p_excess(n_obs, background):
     """ln P(N >= n_obs | background), a kernel; shapes that broadcast."""
-    n, b, inside = _positive(n_obs, background)
-    smaller, is_upper = _smaller_tail(n, b)
-    other = jnp.log(-jnp.expm1(jnp.where(is_upper, -1.0, smaller)))
-    edge = jnp.where(n_obs > 0.0, -jnp.inf, 0.0)  # without background nothing is expected
-    return jnp.where(inside, jnp.where(is_upper, smaller, other), edge)
+    return log_tail(n_obs, background, True)
 
 
 def log_p_deficit(n_obs, background):
     """ln P(N <= n_obs | background), a kernel; shapes that broadcast."""
-    n, b, inside = _positive(n_obs + 1.0, background)
-    smaller, is_upper = _smaller_tail(n, b)
-    other = jnp.log(-jnp.expm1(jnp.where(is_upper, smaller, -1.0)))
-    return jnp.where(inside, jnp.where(is_upper, other, smaller), 0.0)
+    return log_tail(n_obs + 1.0, background, False)
 
 
 def excess_significance(n_obs, background):
@@ -217,7 +232,8 @@ def significance(n_obs, background, *, tail="upper"):
     n_obs > 0 without background; of a deficit, -inf without background; gradients are 0 there. Raises
     ValueError for invalid arguments. Source: 2104.03297, eq 38.
 
-    Its gradient with respect to exposure is that of ``significance(total * exposure, background * exposure)``.
+    Its gradient with respect to exposure is that of
+    ``significance(total * exposure, background * exposure)``.
     """
     return _significance[choose("tail", tail, TAILS)](*_counts(n_obs, background))
 
