@@ -16,7 +16,7 @@ from ..experiments.base import Experiment, evaluate
 from ..statistics import log_tail, poisson_terms
 from ..validation import check_theta, is_traced, number, switch, to_float64, values
 
-_STEPS = 10  # safeguarded Newton steps; a bracket of 20% at 5 sigma needs four
+_STEPS = 10  # Newton steps from the lower end of a bracket; six give all digits for sigma >= 0.05
 _DIGITS = 1e-10  # relative, of a threshold
 
 
@@ -62,7 +62,7 @@ def discovery_threshold(rates, thresholds, exposure, *, sigma=5.0, deficit=False
     two neighbours where the exposure that is needed passes ``exposure`` (> 0, in the same unit), so that a
     region narrower than the grid may be missed. Infinite where the highest threshold still does, NaN where
     none does. A number, not traced; the slope of the exposure in a threshold that is traced is that of
-    :func:`required_exposure`. Raises ValueError for invalid arguments. Source: 2104.03297, section 5 and Fig 11.
+    :func:`required_exposure`. Raises ValueError for invalid arguments. Source: 2104.03297, Fig 11.
     """
     thresholds = values("thresholds", thresholds)
     if thresholds.ndim != 1 or thresholds.size < 2 or not np.all(np.diff(thresholds) > 0.0):
@@ -119,7 +119,7 @@ def exposure_kernel(total, background, sigma, deficit):
 
 
 def _log_p(total, background, exposure):
-    """ln of the median p-value of an excess, or deficit, where that is expected: nearly linear in exposure."""
+    """ln of the median p-value, of whichever is expected, excess or deficit; nearly linear in exposure."""
     is_excess = total > background
     return log_tail(total * exposure + jnp.where(is_excess, 0.0, 1.0), background * exposure, is_excess)
 
@@ -129,11 +129,13 @@ def _root(total, background, sigma):
     """Exposure with a median significance of ``sigma`` > 0, for total != background > 0 of one shape.
 
     With D the deviance there, p is below exp(-D/2) (Chernoff) and above the tail of a unit Gaussian beyond
-    sqrt(D) (Zubkov and Serov, 1207.3838): together a bracket, of 20% at 5 sigma.
+    sqrt(D) (Zubkov and Serov, 1207.3838): together a bracket, of 20% at 5 sigma. ln p is convex in the
+    exposure, so that Newton's steps go up from its lower end to the root; a step that leaves it is replaced.
     """
     rate = -poisson_terms(total, background)
     log_p = jax.scipy.special.log_ndtr(-sigma)
-    low, high = 0.5 * sigma**2 / rate, -log_p / rate
+    # a little wider: without expected counts the root of a deficit is the upper end itself, up to rounding
+    low, high = 0.499 * sigma**2 / rate, -1.001 * log_p / rate
 
     def step(_, state):
         exposure, low, high = state
@@ -144,7 +146,7 @@ def _root(total, background, sigma):
         newton = exposure - value / slope
         return jnp.where((newton >= low) & (newton <= high), newton, 0.5 * (low + high)), low, high
 
-    return jax.lax.fori_loop(0, _STEPS, step, (high, low, high))[0]
+    return jax.lax.fori_loop(0, _STEPS, step, (low, low, high))[0]
 
 
 @_root.defjvp
@@ -152,13 +154,10 @@ def _root_jvp(primals, tangents):
     total, background, sigma = primals
     exposure = _root(*primals)
     wanted = jax.jvp(lambda s: jax.scipy.special.log_ndtr(-s), (sigma,), (tangents[2],))[1]
-
-    def slope(*directions):
-        return jax.jvp(_log_p, (total, background, exposure), directions)[1]
-
-    zero, one = jnp.zeros_like(exposure), jnp.ones_like(exposure)
-    moved = wanted - slope(tangents[0], tangents[1], zero)
-    return exposure, moved / slope(zero, zero, one)
+    _, change = jax.linearize(_log_p, total, background, exposure)
+    zero = jnp.zeros_like(exposure)
+    moved = wanted - change(tangents[0], tangents[1], zero)
+    return exposure, moved / change(zero, zero, jnp.ones_like(exposure))
 
 
 _required_exposure = jax.jit(exposure_kernel)
