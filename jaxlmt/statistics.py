@@ -177,7 +177,7 @@ def log_tail(n, b, upper):
     safe_n, safe_b, inside = _positive(n, b)
     smaller, is_upper = _smaller_tail(safe_n, safe_b)
     is_wanted = is_upper == upper
-    larger = jnp.log(-jnp.expm1(jnp.where(is_wanted, -1.0, smaller)))
+    larger = jnp.log1p(-jnp.exp(jnp.where(is_wanted, -1.0, smaller)))
     edge = jnp.where((n > 0.0) == upper, -jnp.inf, 0.0)
     return jnp.where(inside, jnp.where(is_wanted, smaller, larger), edge)
 
@@ -214,7 +214,7 @@ def log_p_value(n_obs, background, *, tail="upper"):
 
     n_obs, background: counts >= 0 that need not be whole: the sum over N is continued by the regularised
     incomplete gamma function P(n_obs, background). tail: ``"lower"`` for a deficit, P(N <= n_obs |
-    background). To 1e-11 of itself or of p, however far in the tail, for counts up to 1e7; differentiable in
+    background). To 1e-11, relative, however far in the tail, for counts up to 1e7; differentiable in
     both arguments. Exactly 0 for n_obs = 0 and -inf for n_obs > 0 without background, with gradient 0 there.
     Raises ValueError for invalid arguments. Source: 2104.03297, eq 38.
     """
