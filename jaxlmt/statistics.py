@@ -123,7 +123,7 @@ def _smaller_tail(n, b):
     the range, b^n exp(-b)/n!, times an integral that a fixed Gauss rule gives to rounding, wherever in the
     tail: derivatives in both arguments are those of the sum.
     """
-    # n, b on the median of a gamma law, between the bounds of Lyon, 2021 (10.1371/journal.pone.0251626)
+    # split near the median of a gamma law of shape n; either side would do there
     is_upper = jnp.log(b) < jnp.log(n + 0.5) - math.log(2.0) / n
     shape = jnp.where(is_upper, n + _SHIFT, n)
     sum_of_rest = shape * _tail_integral(shape, b, jnp.where(is_upper, -1.0, 1.0))

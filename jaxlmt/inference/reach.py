@@ -129,8 +129,8 @@ def _root(total, background, sigma):
     """Exposure with a median significance of ``sigma`` > 0, for total != background > 0 of one shape.
 
     With D the deviance there, p is below exp(-D/2) (Chernoff) and above the tail of a unit Gaussian beyond
-    sqrt(D) (Zubkov and Serov, 1207.3838): together a bracket, of 20% at 5 sigma. ln p is convex in the
-    exposure, so that Newton's steps go up from its lower end to the root; a step that leaves it is replaced.
+    sqrt(D) (as Zubkov and Serov show for whole counts): together a bracket, of 20% at 5 sigma. ln p is convex
+    in the exposure, so that Newton's steps go up from the lower end to the root; one that leaves is replaced.
     """
     rate = -poisson_terms(total, background)
     log_p = jax.scipy.special.log_ndtr(-sigma)
