@@ -10,10 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
-from jaxlmt.statistics import gaussian_log_ratio, normalisation_pull, poisson_log_ratio
+from jaxlmt.statistics import (
+    excess_significance,
+    gaussian_log_ratio,
+    log_p_value,
+    normalisation_pull,
+    poisson_log_ratio,
+    significance,
+)
 from tests.validation import independent
 
 EPS = np.finfo(float).eps
+TINY = 1e-300  # above what doubles hold with all their digits: ln(1 - p) for smaller p
 
 ratio_and_slope = jax.jit(jax.value_and_grad(poisson_log_ratio, argnums=1))
 _pull = jax.jit(normalisation_pull)
@@ -217,3 +225,177 @@ def test_small_and_large_constraints():
     best = np.sum(weights * observed) / np.sum(weights * theory)
     free = float(gaussian_log_ratio(observed, best * theory, variance))
     assert pull(observed, theory, variance, 1.0, 1e8)[0] == pytest.approx(free, rel=1e-9)
+
+
+# ------------------------------------------------------------------------------- p-values and significances
+def exact_log_tails(n, b):
+    """(ln P(N >= n), ln P(N < n)) by mpmath: a series, a continued fraction, or its adaptive quadrature."""
+    n, b = mpmath.mpf(n), mpmath.mpf(b)
+    density = n * mpmath.log(b) - b - mpmath.loggamma(n)  # of ln t at t = b
+    if n > 1e4:
+        side = 1 if b > n else -1
+        width = 1 / (mpmath.sqrt(b) + abs(b - n))
+        grid = [b * mpmath.exp(side * k * width) for k in (0, 1, 2, 4, 7, 12, 20, 40)]
+        ratio = mpmath.quad(lambda t: mpmath.exp((n - 1) * mpmath.log(t / b) + b - t), grid)
+        tail = mpmath.exp(density) * abs(ratio) / b
+    elif b < n:
+        side, tail = -1, mpmath.exp(density) / n * mpmath.hyp1f1(1, n + 1, b, maxterms=10**6)
+    else:
+        side, tail = 1, mpmath.gammainc(n, b, regularized=True)
+    both = mpmath.log(tail), mpmath.log1p(-tail)
+    return both if side < 0 else both[::-1]
+
+
+def exact_sigma(n, b):
+    """Deviate of a unit Gaussian whose upper tail is P(N >= n)."""
+    upper, lower = exact_log_tails(n, b)
+    log_p = min(upper, lower)
+
+    def excess(y):
+        if y < 60:
+            return mpmath.log(mpmath.erfc(y / mpmath.sqrt(2)) / 2) - log_p
+        series = 1 - 1 / y**2 + 3 / y**4 - 15 / y**6 + 105 / y**8
+        return mpmath.log(series / (y * mpmath.sqrt(2 * mpmath.pi))) - y**2 / 2 - log_p
+
+    start = mpmath.sqrt(max(-2 * log_p - mpmath.log(-2 * log_p) - 1, 0.01))
+    return (1 if upper < lower else -1) * mpmath.findroot(excess, start)
+
+
+def random_counts(seed, size):
+    """Half of them anywhere in the range, half where n is near b, or near the median of a small b."""
+    rng = np.random.default_rng(seed)
+    b = 10.0 ** rng.uniform(-6, 7, size)
+    anywhere = 10.0 ** rng.uniform(-6, 7, size)
+    near = np.abs(b + rng.normal(size=size) * (6.0 * np.sqrt(b) + 0.5))
+    return np.where(np.arange(size) % 2, near, anywhere), b
+
+
+def test_five_sigma():
+    """Eq 38's discovery: p = 2.87e-7, at a whole number of counts by scipy's Poisson law."""
+    n, b = 35.0, 12.5
+    assert float(log_p_value(n, b)) == pytest.approx(math.log(stats.poisson.sf(34, b)), rel=1e-13)
+    assert float(significance(n, b)) == pytest.approx(stats.norm.isf(stats.poisson.sf(34, b)), abs=1e-12)
+    solved = optimize.brentq(
+        lambda b: float(log_p_value(35.0, b)) - math.log(2.866515718791946e-7), 5.0, 20.0
+    )
+    assert float(significance(35.0, solved)) == pytest.approx(5.0, abs=1e-10)
+
+
+def test_significance_is_mpmaths():
+    n, b = random_counts(1, 160)
+    upper, lower = np.asarray(log_p_value(n, b)), np.asarray(log_p_value(n, b, tail="lower"))
+    sigma, deficit = np.asarray(significance(n, b)), np.asarray(significance(n, b, tail="lower"))
+    assert upper.min() < -1e7 and upper.max() > -1e-3  # far into both tails
+    with mpmath.workdps(30):
+        for i in range(n.size):
+            exact = exact_log_tails(n[i], b[i])[0]
+            assert abs(upper[i] - exact) <= 1e-11 * abs(exact) + TINY
+            assert abs(sigma[i] - exact_sigma(n[i], b[i])) < 1e-9
+            exact = exact_log_tails(n[i] + 1.0, b[i])[1]
+            assert abs(lower[i] - exact) <= 1e-11 * abs(exact) + TINY
+            assert abs(deficit[i] + exact_sigma(n[i] + 1.0, b[i])) < 1e-9
+
+
+def test_gradients_of_significance():
+    """Both arguments, the real-valued count too, against differences of mpmath in 40 digits."""
+    n, b = random_counts(2, 60)
+    slopes = jax.jit(jax.vmap(jax.grad(excess_significance, argnums=(0, 1))))(n, b)
+    logs = jax.vmap(jax.grad(log_p_value, argnums=(0, 1)))(n, b)
+    with mpmath.workdps(40):
+        for i in range(n.size):
+            for argument, step in ((0, mpmath.mpf(n[i]) / 10**9), (1, mpmath.mpf(b[i]) / 10**9)):
+                sides = [[mpmath.mpf(n[i]), mpmath.mpf(b[i])] for _ in range(2)]
+                sides[0][argument] += step
+                sides[1][argument] -= step
+                for got, exact in ((slopes, exact_sigma), (logs, lambda n, b: exact_log_tails(n, b)[0])):
+                    up, down = (exact(*side) for side in sides)
+                    assert float(got[argument][i]) == pytest.approx(
+                        float((up - down) / (2 * step)), rel=1e-8, abs=TINY
+                    )
+
+
+def test_significance_is_smooth_and_monotone():
+    """Increasing in n, decreasing in b, also where the smaller tail changes and where exponents overflow."""
+    for b in (1e-6, 1e-3, 0.1, 0.7, 1.0, 8.0, 300.0, 1e5, 1e7):
+        n = np.unique(
+            np.concatenate(
+                [
+                    np.geomspace(1e-7, 1e7, 300),
+                    np.clip(b + np.sqrt(b) * np.linspace(-3.0, 3.0, 301), 1e-9, None),
+                ]
+            )
+        )
+        assert np.all(np.diff(np.asarray(significance(n, b))) > 0.0)
+        background = np.unique(np.clip(np.concatenate([n, n + 1e-6]), 1e-6, 1e7))
+        assert np.all(np.diff(np.asarray(significance(b, background))) < 0.0)
+
+
+def test_finite_everywhere():
+    n, b = (a.ravel() for a in np.meshgrid(np.geomspace(1e-8, 1e7, 60), np.geomspace(1e-6, 1e7, 60)))
+    n = np.concatenate([n, b, np.nextafter(b, 0.0)])
+    b = np.concatenate([b, b, b])
+    for tail in ("upper", "lower"):
+        for function in (significance, log_p_value):
+            value, slopes = jax.vmap(
+                jax.value_and_grad(lambda n, b: function(n, b, tail=tail), argnums=(0, 1))  # noqa: B023
+            )(n, b)
+            assert np.isfinite(value).all() and np.isfinite(slopes).all()
+
+
+def test_significance_at_the_edges():
+    """What is certain, what is impossible; gradients are zero there, and a deficit to nothing is finite."""
+    value_and_slopes = jax.value_and_grad(significance, argnums=(0, 1))
+    assert value_and_slopes(0.0, 3.0) == (-np.inf, (0.0, 0.0))
+    assert value_and_slopes(2.0, 0.0) == (np.inf, (0.0, 0.0))
+    assert value_and_slopes(0.0, 0.0) == (-np.inf, (0.0, 0.0))
+    assert float(log_p_value(0.0, 3.0)) == 0.0 and float(log_p_value(2.0, 0.0)) == -np.inf
+    assert float(log_p_value(0.0, 3.0, tail="lower")) == pytest.approx(-3.0, rel=1e-14)
+    assert float(significance(0.0, 3.0, tail="lower")) == pytest.approx(
+        stats.norm.isf(math.exp(-3.0)), rel=1e-12
+    )
+    assert float(significance(2.0, 0.0, tail="lower")) == -np.inf
+
+
+def test_significance_far_beyond_doubles():
+    """p = 1e-300 and less, against the Gaussian limit's own tail and an exact sum."""
+    with mpmath.workdps(40):
+        for n, b in ((400.0, 40.0), (1000.0, 1.0), (5e3, 1e3)):
+            first = mpmath.exp(-mpmath.mpf(b)) * mpmath.mpf(b) ** int(n) / mpmath.factorial(int(n))
+            term, total = first, mpmath.mpf(0)
+            for k in range(1, 4000):
+                total += term
+                term *= mpmath.mpf(b) / (int(n) + k)
+            assert mpmath.log(total) < -300
+            assert float(log_p_value(n, b)) == pytest.approx(float(mpmath.log(total)), rel=1e-13)
+
+
+def test_significance_transforms():
+    n, b = np.array([5.0, 40.0, 3e4]), np.array([2.0, 30.0, 2.9e4])
+    one_by_one = [float(significance(*pair)) for pair in zip(n, b, strict=True)]
+    np.testing.assert_allclose(significance(n, b), one_by_one, rtol=1e-13)
+    np.testing.assert_allclose(jax.jit(jax.vmap(significance))(n, b), one_by_one, rtol=1e-13)
+    assert significance(n[:, None], b).shape == (3, 3)
+    second = jax.grad(jax.grad(significance))(5.0, 2.0)
+    h = 1e-4
+    differences = (jax.grad(significance)(5.0 + h, 2.0) - jax.grad(significance)(5.0 - h, 2.0)) / (2.0 * h)
+    assert float(second) == pytest.approx(float(differences), rel=1e-7)
+
+
+@pytest.mark.parametrize(
+    "arguments,message",
+    [
+        ((-1.0, 2.0), "n_obs must be finite and >= 0; got -1"),
+        ((1.0, math.nan), "background must be finite and >= 0; got nan"),
+        (("five", 2.0), "n_obs must be numbers"),
+        ((np.ones(2), np.ones(3)), "shapes that broadcast"),
+    ],
+)
+def test_significance_refuses(arguments, message):
+    for function in (significance, log_p_value):
+        with pytest.raises(ValueError, match=message):
+            function(*arguments)
+
+
+def test_significance_refuses_tails():
+    with pytest.raises(ValueError, match="tail must be one of 'upper', 'lower'"):
+        significance(1.0, 2.0, tail="both")
