@@ -18,6 +18,7 @@ from .distributions import (
 from .experiments.gminus2 import gminus2
 from .experiments.na64mu import na64mu
 from .experiments.spallation import ccm, cenns610, ess, ess10, spallation
+from .experiments.xenon import darwin, lz, xenon, xenonnt
 from .likelihood import Joint
 from .model import (
     BENCHMARKS,
@@ -43,6 +44,8 @@ from .processes.bremsstrahlung import bremsstrahlung_cross_section
 from .processes.cevns import cevns_cross_section
 from .processes.gminus2 import coupling_from_delta_a_mu, delta_a_mu
 from .settings import enable_compilation_cache, enable_x64
+from .sources.oscillation import Oscillation, oscillation
+from .statistics import log_p_value, significance
 
 _LAZY = {  # name: module, loaded on first use
     "Analysis": "analysis",
@@ -54,6 +57,9 @@ _LAZY = {  # name: module, loaded on first use
     "tension": "inference.tension",
     "Tension": "inference.tension",
     "FitResult": "inference.fit",
+    "discovery_exposure": "inference.reach",
+    "discovery_threshold": "inference.reach",
+    "required_exposure": "inference.reach",
     "grid_posterior": "inference.grid",
     "GridPosterior": "inference.grid",
     "sample": "inference.sample",
@@ -83,6 +89,7 @@ __all__ = [
     "LeptonCharges",
     "LogUniform",
     "Normal",
+    "Oscillation",
     "PerCoupling",
     "SignedLogUniform",
     "SymmetricAsinh",
@@ -96,6 +103,7 @@ __all__ = [
     "cenns610",
     "cevns_cross_section",
     "coupling_from_delta_a_mu",
+    "darwin",
     "decay_length",
     "delta_a_mu",
     "enable_compilation_cache",
@@ -107,10 +115,16 @@ __all__ = [
     "kinetic_mixing",
     "kinetic_mixing_squared",
     "lmu_mixing_ratio",
+    "log_p_value",
+    "lz",
     "na64mu",
+    "oscillation",
     "partial_widths",
+    "significance",
     "spallation",
     "total_width",
+    "xenon",
+    "xenonnt",
     *_LAZY,
 ]
 

@@ -27,6 +27,7 @@ from .distributions import (
 from .experiments.gminus2 import gminus2
 from .experiments.na64mu import na64mu
 from .experiments.spallation import ccm, cenns610, ess, ess10, spallation
+from .experiments.xenon import TARGETS, darwin, lz, xenon, xenonnt
 from .formats import COLUMNS, read_counts
 from .inference.priors import COUPLING_BOX, MASS_BOX, MIXING_BOUND, MIXING_SCALE, Prior
 from .model import (
@@ -39,6 +40,7 @@ from .model import (
     benchmark,
 )
 from .nuclei import ISOTOPES, Isotope
+from .sources.oscillation import Oscillation
 from .validation import choose, known_keys, number, switch, values
 
 FACTORIES = {
@@ -48,10 +50,15 @@ FACTORIES = {
     "ccm": ccm,
     "ess": ess,
     "ess10": ess10,
+    "lz": lz,
+    "xenonnt": xenonnt,
+    "darwin": darwin,
 }
 EXPERIMENTS = tuple(FACTORIES)
 # Types of a detector of one's own: from nothing, or from one that exists.
-TYPES = {"spallation": spallation, **{f.__name__: f for f in (cenns610, ccm, ess, ess10)}}
+_OF_A_SOURCE = (spallation, cenns610, ccm, ess, ess10)
+_OF_XENON = (xenon, lz, xenonnt, darwin)
+TYPES = {factory.__name__: factory for factory in (*_OF_A_SOURCE, *_OF_XENON)}
 DATA = ("asimov", "toy", "measured")
 PUBLISHED = ("gminus2",)  # whose measured data the package knows
 
@@ -82,6 +89,7 @@ SAMPLER = {  # defaults of jaxlmt.sample, and a seed
     "systematics": "marginal",
     "seed": 0,
 }
+_ANGLES = tuple(field.name for field in dataclasses.fields(Oscillation))
 SECTIONS = ("label", "plots", "truth", "model", "prior", "experiments", "sampler")
 POSITIVE = {"low": 0.0, "low_open": True}
 
@@ -349,8 +357,17 @@ def _field(key, value):
         return value
     if isinstance(value, list | tuple):
         return [number(f"{key}[{i}]", item) for i, item in enumerate(value)]
-    if key.endswith(".isotope"):
+    name = key.rpartition(".")[2]
+    if name == "isotope":
         return _toml(_isotope(key, value))
+    if name == "oscillation":
+        known_keys(key, value, _ANGLES)
+        for angle in _ANGLES:
+            if angle not in value:
+                raise ValueError(f"{key}.{angle} is missing")
+    if name in ("oscillation", "flux_norms"):
+        known_keys(key, value, value)
+        return {part: _parameter(f"{key}.{part}", item) for part, item in value.items()}
     return _parameter(key, value)
 
 
@@ -371,6 +388,8 @@ def _toml(value):
     """``value`` as TOML would hold it: no arrays, no objects."""
     if type(value) in DISTRIBUTIONS.values():
         return _plain(value)
+    if isinstance(value, Oscillation):
+        return {angle: _toml(getattr(value, angle)) for angle in _ANGLES}
     if isinstance(value, Isotope):
         return value.name if ISOTOPES.get(value.name) == value else dataclasses.asdict(value)
     return value.tolist() if isinstance(value, np.ndarray) else value
@@ -380,6 +399,11 @@ def _built_field(key, name, value):
     """The Python value of a field in its plain form."""
     if name == "isotope":
         return ISOTOPES[choose(key, value, ISOTOPES)] if isinstance(value, str) else _isotope(key, value)
+    if name in ("oscillation", "flux_norms") and not isinstance(value, str):
+        parts = {part: _built(item) for part, item in value.items()}
+        return Oscillation(**parts) if name == "oscillation" else parts
+    if name == "target":
+        return choose(key, value, TARGETS)
     return tuple(value) if isinstance(value, list) else _built(value)
 
 
@@ -394,6 +418,8 @@ def experiment(name, entry):
         if field in defaults and value != usual.get(field)
     }
     with named(key):
+        if factory in _OF_XENON:
+            return factory(name=name, **changed)
         if name in FACTORIES:
             return factory(**changed)  # from its cache, if nothing has changed
         return spallation(name, **{**({} if factory is spallation else defaults), **changed})

@@ -73,6 +73,18 @@ def lagrange_projection(points, nodes):
     return matrix
 
 
+def propagator_nodes(log_range, tolerance=1e-17):
+    """Chebyshev nodes in ln s for which the square of 1/(s + M^2) is good to ``tolerance``, whatever M.
+
+    Its poles lie at a distance of pi from the axis, so that the error falls as rho^(-n); a surplus of digits
+    is for bins in which Z and A' cancel, and for slopes. The branch points of a running mixing, at
+    s = -4 m_l^2, lie at the same distance.
+    """
+    distance = 2.0 * np.pi / log_range
+    rho = distance + np.sqrt(1.0 + distance**2)
+    return int(np.ceil(-np.log(tolerance) / np.log(rho))) + 2
+
+
 SPLINE_ORDER = 6  # quintic
 
 

@@ -15,7 +15,7 @@ from ..mixing import lepton_loops, loop_real, mixing
 from ..nuclei import ARGON_40, Isotope
 from ..processes.cevns import KINEMATICS, coherent_prefactor, mediator_strength, weak_charge
 from ..pytrees import pytree
-from ..quadrature import chebyshev_nodes, lagrange_projection, panels
+from ..quadrature import chebyshev_nodes, lagrange_projection, panels, propagator_nodes
 from ..sources import spallation as source
 from ..statistics import normalisation_given, normalisation_pull, poisson_log_ratio
 from ..validation import choose, edges, number
@@ -110,18 +110,6 @@ def _loops(q2):
     return lepton_loops(loop_real, q2)
 
 
-def _fold_nodes(log_range):
-    """Chebyshev nodes in ln E_R for which the square of 1/(2 M_N E_R + M^2) is exact, whatever M.
-
-    Its poles lie at a distance of pi from the axis, so that the error falls as rho^(-n); the surplus of
-    digits is for bins in which Z and A' cancel, and for slopes. The branch points of a running mixing, at
-    2 M_N E_R = -4 m_l^2, lie at the same distance.
-    """
-    distance = 2.0 * np.pi / log_range
-    rho = distance + np.sqrt(1.0 + distance**2)
-    return int(np.ceil(-np.log(1e-17) / np.log(rho))) + 2
-
-
 def _fold(bin_edges, isotope, efficiency, kinematics):
     """(response per target and unit fluence, nodes [keV]); integrated over panels split at every kink."""
     low, high = bin_edges[0], bin_edges[-1]
@@ -131,7 +119,7 @@ def _fold(bin_edges, isotope, efficiency, kinematics):
     energy, weight = panels(breaks, _PANEL_NODES)
     which_bin = np.searchsorted(bin_edges, energy.mean(axis=1)) - 1
     spectra = np.asarray(_recoil_spectra(energy.ravel(), isotope, efficiency, kinematics))
-    nodes = chebyshev_nodes(np.log(low), np.log(high), _fold_nodes(np.log(high / low)))
+    nodes = chebyshev_nodes(np.log(low), np.log(high), propagator_nodes(np.log(high / low)))
     projection = lagrange_projection(np.log(energy.ravel()), nodes)
     response = np.zeros((2, len(bin_edges) - 1, nodes.size))
     weighted = (spectra * weight.ravel()).reshape(2, *energy.shape)

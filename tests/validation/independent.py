@@ -111,9 +111,7 @@ def loop(z):
     """
     if z <= 4:
         breaks = [10.0**k / abs(z) for k in (-1, 0, 1, 2)] if abs(z) > 10 else []
-        return complex(
-            integrate(lambda x: 2 * x * (1 - x) * math.log1p(-z * x * (1 - x)), 0, 0.5, breaks)
-        )
+        return complex(integrate(lambda x: 2 * x * (1 - x) * math.log1p(-z * x * (1 - x)), 0, 0.5, breaks))
     b = math.sqrt((z - 4) / z)
     zero = 2 / (z * (1 + b))
 
@@ -448,9 +446,7 @@ DETECTORS = {
     "cenns610": dict(tonne=0.61, edges_keV=FOUR_BINS, npot=1.5e23, r=0.08, L_m=28.4, tanh=True),
     "ccm": dict(tonne=7.0, edges_keV=FOUR_BINS, npot=0.177e23, r=0.0425, L_m=20.0, tanh=False),
     "ess": dict(tonne=1.0, edges_keV=FOUR_BINS, npot=2.8e23, r=0.3, L_m=20.0, tanh=False),
-    "ess10": dict(
-        tonne=0.01, edges_keV=(0.1, *FOUR_BINS), npot=2.8e23, r=0.3, L_m=20.0, tanh=False
-    ),
+    "ess10": dict(tonne=0.01, edges_keV=(0.1, *FOUR_BINS), npot=2.8e23, r=0.3, L_m=20.0, tanh=False),
 }
 SIGMA_SYS = {"cenns610": 0.085, "ccm": 0.05, "ess": 0.05, "ess10": 0.05}
 
@@ -486,8 +482,7 @@ def spallation_counts(
     breaks += [scale * f for f in (0.1, 1.0, 10.0)] + [1e-3, 5e-3]
     edges = [1e-3 * e for e in det["edges_keV"]]
     return [
-        n_targets * eta * integrate(integrand, low, high, breaks)
-        for low, high in itertools.pairwise(edges)
+        n_targets * eta * integrate(integrand, low, high, breaks) for low, high in itertools.pairwise(edges)
     ]
 
 

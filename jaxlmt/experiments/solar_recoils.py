@@ -1,0 +1,286 @@
+"""Recoils of nuclei and electrons hit by solar neutrinos, folded (2104.03297, eqs 33, 35, 36).
+
+Every probability is linear in D, the cosine of the mixing angle in matter averaged over the production
+region: P_alpha = A_alpha + B_alpha D(E_nu). D is smooth in the energy of the neutrino, the propagator of the
+A' in that of the recoil. So all that is rough (spectra, endpoints, form factors, and whatever a detector
+does) is integrated once onto a few nodes k in E_nu and j in E_R, and couplings, fluxes, mixing angles and
+sin^2 theta_W stay traced.
+"""
+
+import functools
+from dataclasses import field
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..constants import AVOGADRO, MASS_ELECTRON, SECONDS_PER_YEAR
+from ..mixing import lepton_loops, loop_real, mixing
+from ..processes import electron_scattering as electron
+from ..processes.cevns import (
+    coherent_prefactor,
+    kinematic_bracket,
+    maximum_recoil_energy,
+    mediator_strength,
+    minimum_neutrino_energy,
+)
+from ..pytrees import pytree
+from ..quadrature import chebyshev_nodes, lagrange_projection, propagator_nodes, trailing, unit_gauss
+from ..sources import solar
+from ..sources.oscillation import DENSITY, Oscillation, flavour_coefficients, matter_cosine
+from .base import frozen
+
+PROCESSES = ("nuclear", "electron")
+ANGLES = ("theta12", "theta13", "theta23", "delta_cp", "dm21", "dm31")
+SHAPE = "shape.8B"
+
+_ENERGY_NODES = 8  # Gauss nodes a panel of a neutrino spectrum
+_TOLERANCE = 1e-9  # of what is left out of D, weighted with the share of a source
+# Oscillations at which D is tried: well beyond what is measured, on both sides.
+_TRIALS = [Oscillation(t, 8.6, 45.0, 0.0, d, 2.5e-3) for t in (30.0, 38.0) for d in (6e-5, 9e-5)]
+_DIGITS = 1e-12  # of the propagator
+
+
+def flux_name(source):
+    """Name of the normalisation of a flux relative to the solar model, shared by all detectors."""
+    return f"flux.{source}"
+
+
+@pytree
+class Recoils:
+    """Counts (n,) as sums over moments m, neutrino energies k and recoil energies j.
+
+    response: (n, 3, K, J), per tonne year; momentum2: 2 M E_R at the nodes j [MeV^2], with the lepton loops
+    there, (3, J); energy: of the nodes k [MeV]; density [N_A/cm^3] and weight of their production regions,
+    (K, m); membership: (n_sources, K), one where a node belongs to a source.
+    """
+
+    process: str = field(metadata={"static": True})
+    target: tuple = field(metadata={"static": True})
+    sources: tuple = field(metadata={"static": True})
+    response: np.ndarray
+    momentum2: np.ndarray
+    loops: np.ndarray
+    energy: np.ndarray
+    density: np.ndarray
+    weight: np.ndarray
+    membership: np.ndarray
+
+    def counts(self, theta, parameters):
+        """(n,) per tonne year: a pure kernel of scalar leaves."""
+        oscillation = Oscillation(*(parameters[name] for name in ANGLES))
+        constant, slope = flavour_coefficients(oscillation)
+        cosine = matter_cosine(oscillation, self.energy, self.density, self.weight)
+        norms = jnp.stack([jnp.asarray(parameters[flux_name(source)]) for source in self.sources])
+        neutrinos = norms @ self.membership
+        if "8B" in self.sources:
+            boron = self.membership[self.sources.index("8B")] > 0.0
+            neutrinos = jnp.where(boron, solar.shape_factor(self.energy, parameters[SHAPE]), 1.0) * neutrinos
+        flavours = (constant[:, None] + slope[:, None] * cosine[None]) * neutrinos[None]
+        squares = jnp.einsum("ak,amj->mkj", flavours, self._squares(theta, parameters["sin2_theta_w"]))
+        return self.response.reshape(self.response.shape[0], -1) @ squares.reshape(-1)
+
+    def _squares(self, theta, sin2_theta_w):
+        """(flavours, 3, J): what the moments of the response multiply."""
+        charges = jnp.stack([jnp.asarray(q) for q in (theta.charges.e, theta.charges.mu, theta.charges.tau)])
+        eps = jnp.atleast_1d(mixing(theta, -self.momentum2, self.loops))[None]
+        if self.process == "electron":
+            recoil_keV = self.momentum2[None] / (2e-3 * MASS_ELECTRON)
+            shift = electron.mediator_shift(theta, eps, charges[:, None], recoil_keV)
+            left, right = (g[:, None] + shift for g in electron.couplings(sin2_theta_w))
+            return jnp.stack([left**2, right**2, left * right], axis=1)
+        # (Q_i/2 + kappa)^2 = (a + d_i/2)^2 for every isotope i, d_i the neutrons it has more than usual
+        isotope = self.target[0][0]
+        kappa = (
+            mediator_strength(theta, eps, charges[:, None], isotope) / (self.momentum2 + theta.mass**2)[None]
+        )
+        amplitude = kappa + 0.5 * (_usual_neutrons(self.target) - (1.0 - 4.0 * sin2_theta_w) * isotope.z)
+        return jnp.stack([amplitude**2, amplitude, jnp.ones_like(amplitude)], axis=1)
+
+
+def _usual_neutrons(target):
+    return sum(share * isotope.neutrons for isotope, share in target) / sum(share for _, share in target)
+
+
+def highest_recoil_keV(process, source, target, kinematics):
+    """Endpoint [keV] of the recoils of ``source``."""
+    if source in solar.LINES:
+        energy = max(energy for energy, _ in solar.LINES[source])
+    else:
+        energy = solar.breaks(source)[-1]
+    if process == "electron":
+        return 1e3 * 2.0 * energy**2 / (MASS_ELECTRON + 2.0 * energy)
+    lightest = min(isotope.mass for isotope, _ in target)
+    return 1e3 * float(maximum_recoil_energy(energy, lightest, kinematics))
+
+
+def _minimum_energy(process, recoil_keV, mass, kinematics):
+    if process == "electron":
+        return electron.minimum_energy(recoil_keV)
+    return minimum_neutrino_energy(1e-3 * recoil_keV, mass, kinematics)
+
+
+def _kernel(process, recoil_keV, energy, mass, kinematics):
+    """What depends on both energies: (p, n, Q) at recoils (n,) and neutrino energies (n, Q)."""
+    if process == "electron":
+        return electron.moments(recoil_keV[:, None], energy)
+    return kinematic_bracket(1e-3 * recoil_keV[:, None], energy, mass, kinematics)[None]
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _at_lines(process, source, kinematics, recoil_keV, mass):
+    energy, share = np.array(solar.LINES[source]).T
+    energy = jnp.broadcast_to(energy[None], (recoil_keV.size, energy.size))
+    return _kernel(process, recoil_keV, energy, mass, kinematics) * share[None, None]
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _integrand(process, source, kinematics, recoil_keV, mass, breaks):
+    """Energies (n, Q) of a Gauss rule between ``breaks``, above the smallest that gives the recoil, and
+    weight, spectrum and kernel there, (p, n, Q)."""
+    minimum = _minimum_energy(process, recoil_keV, mass, kinematics)
+    x, w = (trailing(part, jnp.ones((1, 1))) for part in unit_gauss(_ENERGY_NODES))
+    start, stop = (jnp.maximum(part[None], minimum[:, None]) for part in (breaks[:-1], breaks[1:]))
+    width = jnp.maximum(stop - start, 0.0)[..., None]
+    energy = (start[..., None] + width * x).reshape(recoil_keV.size, -1)
+    weight = (width * w).reshape(recoil_keV.size, -1) * solar.spectrum(source, energy)
+    return energy, _kernel(process, recoil_keV, energy, mass, kinematics) * weight[None]
+
+
+def _neutrino_integral(process, source, kinematics, recoil_keV, mass, nodes):
+    """int dE phi(E) l_k(E) kernel: (p, n, K); l_k: the Lagrange polynomials of ``nodes``, or the lines."""
+    if source in solar.LINES:
+        return np.asarray(_at_lines(process, source, kinematics, recoil_keV, mass))
+    breaks = np.asarray(solar.breaks(source))
+    if breaks.size == 2:  # positrons are slow at the endpoint: the spectrum goes as a root there
+        breaks = breaks[1] * np.concatenate(
+            [np.arange(8.0) / 8.0, 1.0 - 0.125 * 0.25 ** np.arange(1, 7), [1]]
+        )
+    energy, values = map(np.asarray, _integrand(process, source, kinematics, recoil_keV, mass, breaks))
+    projection = lagrange_projection(energy.ravel(), nodes).reshape(*energy.shape, -1)
+    return np.einsum("pnq,nqk->pnk", values, projection, optimize=True)
+
+
+_MOST_NODES = 40
+
+
+@jax.jit
+def _trial_cosines(energy, density, weight):
+    """D (trials, n) at ``energy`` (n,) for one production region."""
+    nodes = (jnp.broadcast_to(part[None], (energy.size, part.size)) for part in (density, weight))
+    nodes = tuple(nodes)
+    return jnp.stack([matter_cosine(trial, energy, *nodes) for trial in _TRIALS])
+
+
+def _cosine_nodes(source, model, low, high, share):
+    """Energies [MeV] from which D of ``source`` is interpolated between two energies, to _TOLERANCE."""
+    region = DENSITY[model][source]
+    fine = np.linspace(low, high, 200)
+    exact = np.asarray(_trial_cosines(fine, *region))
+    for n in range(2, _MOST_NODES + 1):
+        nodes = chebyshev_nodes(low, high, n)
+        padded = np.append(nodes, np.full(_MOST_NODES - n, high))  # one program for all
+        coarse = np.asarray(_trial_cosines(padded, *region))[:, :n]
+        if share * np.max(np.abs(coarse @ lagrange_projection(fine, nodes).T - exact)) < _TOLERANCE:
+            break
+    return nodes
+
+
+class Spectra:
+    """Moments of the recoil spectra at ``recoil_keV`` (n,), before a detector does anything to them.
+
+    ``parts`` are pairs of 2 M E_R [MeV^2], (n,), and moments (3, K, n) per tonne year and keV, one pair an
+    isotope. Sources whose recoils end below the lowest energy are left out. electrons: (n,) per atom.
+    """
+
+    def __init__(self, process, target, kinematics, recoil_keV, *, model, electrons=1.0):
+        self.process, self.target, self.sources = process, target, []
+        # what scatters, with its number per atom
+        self._scatterers = target if process == "nuclear" else ((None, electrons),)
+        recoil = np.asarray(recoil_keV, float)
+        targets = 1e6 * AVOGADRO / sum(share * isotope.atomic_mass_u for isotope, share in target)
+        fluxes = {source: solar.FLUXES[model][source][0] for source in solar.SOURCES}
+        heaviest = max(isotope.mass for isotope, _ in target)
+        lowest = float(_minimum_energy(process, np.min(recoil), heaviest, kinematics))
+        energy, density, weight, blocks = [], [], [], []
+        for source in solar.SOURCES:
+            if highest_recoil_keV(process, source, target, kinematics) <= recoil.min():
+                continue
+            if source in solar.LINES:
+                nodes = np.array([line for line, _ in solar.LINES[source]])
+            else:
+                # Electrons count neutrinos, whatever their energy; nuclei see 8B and hep alone.
+                share = fluxes[source] / sum(fluxes.values()) if process == "electron" else 1.0
+                first, *_, last = solar.breaks(source)
+                nodes = _cosine_nodes(source, model, max(lowest, first), last, share)
+            scale = fluxes[source] * targets * SECONDS_PER_YEAR
+            blocks.append(
+                [scale * self._moments(source, i, kinematics, recoil, nodes) for i, _ in self._scatterers]
+            )
+            self.sources.append(source)
+            energy.append(nodes)
+            density += [DENSITY[model][source][0]] * nodes.size
+            weight += [DENSITY[model][source][1]] * nodes.size
+        self.membership = np.repeat(np.eye(len(energy)), [nodes.size for nodes in energy], axis=1)
+        self.energy, self.density, self.weight = np.concatenate(energy), np.array(density), np.array(weight)
+        self.parts = []
+        for index, (isotope, share) in enumerate(self._scatterers):
+            values = np.concatenate([block[index] for block in blocks], axis=2).transpose(0, 2, 1)
+            mass = MASS_ELECTRON if isotope is None else isotope.mass
+            self.parts.append((2e-3 * mass * recoil, share * values))
+
+    def _moments(self, source, isotope, kinematics, recoil, nodes):
+        """(3, n, K), per target, neutrino per cm^2 and keV."""
+        mass = MASS_ELECTRON if isotope is None else isotope.mass
+        found = _neutrino_integral(self.process, source, kinematics, recoil, mass, nodes)
+        if isotope is None:
+            return found
+        more = isotope.neutrons - _usual_neutrons(self.target)
+        common = np.array([1.0, more, 0.25 * more**2])[:, None, None]
+        return (
+            common * np.asarray(_prefactor(recoil, _Nuclide(isotope.mass, float(isotope.a))))[:, None] * found
+        )
+
+    def folded(self, window):
+        """:class:`Recoils` of ``window`` (n_out, n): what an event at each energy adds to every count.
+
+        Of shape (n,), it is a weight, and every energy has a count of its own.
+        """
+        low, high = (pick(pick(momentum2) for momentum2, _ in self.parts) for pick in (min, max))
+        low, high = np.log(low) - 1e-3, np.log(high) + 1e-3
+        nodes = chebyshev_nodes(low, high, propagator_nodes(high - low, _DIGITS))
+        response = 0.0
+        for momentum2, values in self.parts:
+            projection = lagrange_projection(np.log(momentum2), nodes)
+            if window.ndim == 1:
+                part = np.einsum("mkn,nj->nmkj", values, window[:, None] * projection)
+            else:
+                part = np.einsum("mkn,bnj->bmkj", values, window[:, :, None] * projection, optimize=True)
+            response = response + part
+        momentum2 = np.exp(nodes)
+        return Recoils(
+            process=self.process,
+            target=self.target,
+            sources=tuple(self.sources),
+            response=frozen(response),
+            momentum2=frozen(momentum2),
+            loops=frozen(_loops(-momentum2)),
+            energy=frozen(self.energy),
+            density=frozen(self.density),
+            weight=frozen(self.weight),
+            membership=frozen(self.membership),
+        )
+
+
+class _Nuclide(NamedTuple):  # the numbers of an isotope, traced: one program for all
+    mass: float
+    a: float
+
+
+_prefactor = jax.jit(coherent_prefactor)
+
+
+@jax.jit
+def _loops(q2):
+    return lepton_loops(loop_real, q2)
