@@ -9,7 +9,6 @@ import tempfile
 import time
 from pathlib import Path
 
-
 RUNS = 3
 TITLE = "`jaxlmt reconstruct BP1`"
 COLUMNS = ("", "median [s]", "runs [s]", "smallest ESS", "fit, compile, sample of the first [s]")

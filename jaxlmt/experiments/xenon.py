@@ -48,6 +48,7 @@ ACCEPTANCE = {"nr": 0.5, "er": 1.0, "nr+er": 1.0}  # of the cut between nuclear 
 
 _PANEL_NODES = 8
 _PANEL_RATIO = 1.25
+_NODES_AT_ONCE = 128
 _SCAN_RATIO = 1.12  # finer, because its panels know no kinks of the efficiency
 
 
@@ -204,7 +205,8 @@ def _grid(low, high, breaks, ratio):
     inside = [b for b in breaks if low * (1.0 + 1e-9) < b < high * (1.0 - 1e-9)]
     found = np.unique(np.concatenate([np.geomspace(low, high, pieces + 1), inside]))
     nodes, weights = panels(found[np.append(True, np.diff(found) > 1e-9 * found[:-1])], _PANEL_NODES)
-    return nodes.ravel(), weights.ravel()
+    more = -nodes.size % _NODES_AT_ONCE  # of weight zero: grids of a size share their compiled programs
+    return np.pad(nodes.ravel(), (0, more), "edge"), np.pad(weights.ravel(), (0, more))
 
 
 def window(name, kind, threshold, energy, edges_ee):
