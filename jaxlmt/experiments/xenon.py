@@ -330,6 +330,8 @@ def xenon(
     )
     target = defaults["target"] if target is None else target
     target = TARGETS[choose("target", target, TARGETS)] if isinstance(target, str) else tuple(target)
+    if channel != "nr" and any(isotope.z != 54 for isotope, _ in target):
+        raise ValueError(f"target must be xenon where electron recoils are counted; got {target!r}")
     choose("solar_model", solar_model, solar.FLUXES)
     sin2_theta_w = defaults["sin2_theta_w"] if sin2_theta_w is None else sin2_theta_w
 

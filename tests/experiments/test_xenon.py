@@ -289,6 +289,7 @@ def test_boron_8_signal_of_bp1_over_the_standard_model():
         ({"flux_norms": {"9B": 1.0}}, "flux_norms.9B"),
         ({"flux_norms": "free"}, "flux_norms must be"),
         ({"target": "krypton"}, "target must be"),
+        ({"target": "argon", "channel": "er"}, "target must be xenon"),
         ({"preset": "papers"}, "preset must be"),
         ({"exposur": 3.0}, "option of darwin"),
     ],
