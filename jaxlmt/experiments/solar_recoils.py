@@ -4,8 +4,8 @@ Every probability is linear in D, the cosine of the mixing angle in matter avera
 region: P_alpha = A_alpha + B_alpha D(E_nu). D is smooth in the energy of the neutrino, the propagator of the
 A' in that of the recoil. So all that is rough (spectra, endpoints, form factors, and whatever a detector
 does) is integrated once onto a few nodes k in E_nu and j in E_R, and couplings, fluxes, mixing angles and
-sin^2 theta_W stay traced. Of what flavours and fluxes can be at the nodes k, the counts see a few sums r
-alone, which a singular value decomposition finds.
+sin^2 theta_W stay traced. Of what flavours can be at the nodes k, and couplings at the nodes j, the counts
+see a few sums alone, which singular value decompositions find.
 """
 
 import functools
@@ -41,7 +41,12 @@ _TOLERANCE = 1e-9  # of what is left out of D, weighted with the share of a sour
 # Oscillations (theta12, dm21) and shapes of 8B that are tried: well beyond what is measured, on both sides.
 _TRIALS = np.stack(np.meshgrid(np.linspace(30.0, 38.0, 5), np.linspace(6e-5, 9e-5, 5))).reshape(2, -1)
 _SHAPES = np.linspace(-4.0, 4.0, 5)
-_DIGITS = 1e-12  # of the propagator, and of the sums over the nodes k
+_DIGITS = 1e-12  # of the propagator, and of the sums over either kind of nodes
+# What constants, the propagator and its square can add to the three moments: (patterns, 3) of each.
+_PATTERNS = {
+    "nuclear": (np.eye(3), np.eye(3)[:2], np.eye(3)[:1]),
+    "electron": (np.eye(3), np.array([[2.0, 0.0, 1.0], [0.0, 2.0, 1.0]]), np.ones((1, 3))),
+}
 
 
 def flux_name(source):
@@ -51,12 +56,12 @@ def flux_name(source):
 
 @pytree
 class Recoils:
-    """Counts (n,) as sums over moments m, sums r over neutrino energies k, and recoil energies j.
+    """Counts (n,) as sums over flavours, R combinations of neutrino energies k and S of recoil energies j.
 
-    response: (n, 3, R, J), per tonne year; momentum2: 2 M E_R at the nodes j [MeV^2], with the lepton loops
-    there, (3, J); combination: (K, R), the share of a node k in a sum r; energy: of the nodes k [MeV];
-    density [N_A/cm^3] and weight of their production regions, (K, m); membership: (n_sources, K), one where
-    a node belongs to a source.
+    response: (n, R * S), per tonne year; momentum2: 2 M E_R at the nodes j [MeV^2], with the lepton loops
+    there, (3, J); by_recoil: (3 * J, S), the share of a moment and node in a combination; by_energy: (K, R)
+    likewise; energy: of the nodes k [MeV]; density [N_A/cm^3] and weight of their production regions, (K, m);
+    membership: (n_sources, K), one where a node belongs to a source.
     """
 
     process: str = field(metadata={"static": True})
@@ -65,7 +70,8 @@ class Recoils:
     response: np.ndarray
     momentum2: np.ndarray
     loops: np.ndarray
-    combination: np.ndarray
+    by_recoil: np.ndarray
+    by_energy: np.ndarray
     energy: np.ndarray
     density: np.ndarray
     weight: np.ndarray
@@ -82,13 +88,14 @@ class Recoils:
             boron = self.membership[self.sources.index("8B")] > 0.0
             neutrinos = jnp.where(boron, solar.shape_factor(self.energy, parameters[SHAPE]), 1.0) * neutrinos
         flavours = (constant[:, None] + slope[:, None] * cosine[None]) * neutrinos[None]
-        flavours, squares = flavours @ self.combination, self._squares(theta, parameters["sin2_theta_w"])
+        flavours = flavours @ self.by_energy
+        squares = self._squares(theta, parameters["sin2_theta_w"]).reshape(3, -1) @ self.by_recoil
         # Flavour by flavour: as one product of small matrices a point, it takes five times as long.
-        each = (f[None, :, None] * s[:, None] for f, s in zip(flavours, squares, strict=True))
-        return self.response.reshape(self.response.shape[0], -1) @ sum(each).reshape(-1)
+        each = (f[:, None] * s[None] for f, s in zip(flavours, squares, strict=True))
+        return self.response @ sum(each).reshape(-1)
 
     def _squares(self, theta, sin2_theta_w):
-        """(flavours, 3, J): what the moments of the response multiply."""
+        """(flavours, 3, J): what the moments of the spectra multiply."""
         charges = jnp.stack([jnp.asarray(q) for q in (theta.charges.e, theta.charges.mu, theta.charges.tau)])
         eps = jnp.atleast_1d(mixing(theta, -self.momentum2, self.loops))[None]
         if self.process == "electron":
@@ -205,8 +212,34 @@ def _trials(source, model, nodes):
     if source == "8B":
         factors = np.stack([np.asarray(solar.shape_factor(nodes, shape)) for shape in _SHAPES])
         found = (factors[:, None] * found).reshape(-1, nodes.size)
-    _, sizes, directions = np.linalg.svd(found / np.sqrt(len(found)), full_matrices=False)
+    return _directions(found)
+
+
+def _coupling_trials(process, momentum2, loops):
+    """(3 J, T): directions of all that the moments can be at momentum2 (J,), for any mass, times their sizes.
+
+    The amplitude of the Z counts as one, and that of the A' at its largest too.
+    """
+    mass2 = np.geomspace(1e-4 * momentum2[0], 1e4 * momentum2[-1], 50)
+    propagator = (momentum2[0] + mass2)[:, None] / (momentum2 + mass2[:, None])
+    mixings = np.concatenate([np.ones((1, momentum2.size)), loops / np.abs(loops).max(axis=1, keepdims=True)])
+    first = (propagator[:, None] * mixings).reshape(-1, momentum2.size)
+    second = np.einsum("tj,aj,bj->tabj", propagator**2, mixings, mixings).reshape(-1, momentum2.size)
+    powers = zip(_PATTERNS[process], (np.ones((1, momentum2.size)), first, second), strict=True)
+    return _directions(np.concatenate([np.kron(pattern, values) for pattern, values in powers]))
+
+
+def _directions(trials):
+    """Principal directions of ``trials`` (T, n), times what is usual along them: (n, min(n, T))."""
+    _, sizes, directions = np.linalg.svd(trials / np.sqrt(len(trials)), full_matrices=False)
     return directions.T * sizes
+
+
+def _combined(rows, trials):
+    """(left, sizes, right): for ``trials``, ``rows`` (m, n) are left (m, R) @ right.T (R, n)."""
+    left, sizes, _ = np.linalg.svd(rows @ trials, full_matrices=False)
+    kept = sizes > _DIGITS * sizes[0]
+    return left[:, kept], sizes[kept], rows.T @ left[:, kept]
 
 
 class Spectra:
@@ -285,16 +318,18 @@ class Spectra:
             else:
                 part = np.einsum("mkn,bnj->bmkj", values, window[:, :, None] * projection, optimize=True)
             response = response + part
-        response, combination = self._reduced(response)
         momentum2 = np.exp(nodes)
+        loops = np.asarray(_loops(-momentum2))
+        response, by_energy, by_recoil = self._reduced(response, momentum2, loops)
         return Recoils(
             process=self.process,
             target=self.target,
             sources=tuple(self.sources),
             response=frozen(response),
             momentum2=frozen(momentum2),
-            loops=frozen(_loops(-momentum2)),
-            combination=frozen(combination),
+            loops=frozen(loops),
+            by_recoil=frozen(by_recoil),
+            by_energy=frozen(by_energy),
             energy=frozen(self.energy),
             density=frozen(self.density),
             weight=frozen(self.weight),
@@ -302,20 +337,22 @@ class Spectra:
         )
 
 
-    def _reduced(self, response):
-        """``response`` (n, 3, K, J) as (n, 3, R, J), and the combination (K, R) of nodes that goes with it.
+    def _reduced(self, response, momentum2, loops):
+        """``response`` (n, 3, K, J) in combinations: (n, R * S), with those of k, (K, R), and m, j, (3 J, S).
 
-        Left out is what would change no count of the Standard Model by more than _DIGITS in any trial.
+        Left out is what in no trial would change a count of the Standard Model by more than _DIGITS.
         """
+        n, _, k, j = response.shape
         size = 0.5 * _usual_neutrons(self.target) if self.process == "nuclear" else 1.0  # of an amplitude
-        count = size**2 * np.sum(response[:, 0], axis=(1, 2))
-        scale = np.array([size**2, size, 1.0]) / np.where(count > 0.0, count, 1.0)[:, None]
-        seen = np.moveaxis(scale[..., None, None] * response, 2, 3)
-        rows = seen.reshape(-1, self.energy.size)
-        sums, sizes, _ = np.linalg.svd(rows @ self._trials, full_matrices=False)
-        sums = sums[:, sizes > _DIGITS * sizes[0]]
-        reduced = np.moveaxis(sums.reshape(*seen.shape[:3], -1), 3, 2) / scale[..., None, None]
-        return reduced, rows.T @ sums
+        moments = np.array([size**2, size, 1.0])
+        count = moments[0] * np.sum(response[:, 0], axis=(1, 2))
+        count = np.where(count > 0.0, count, 1.0)
+        seen = response * moments[:, None, None] / count[:, None, None, None]
+        energies, sizes, by_energy = _combined(np.moveaxis(seen, 2, 3).reshape(-1, k), self._trials)
+        rows = np.moveaxis(energies.reshape(n, 3 * j, -1) * sizes, 1, 2).reshape(-1, 3 * j)
+        recoils, _, by_recoil = _combined(rows, _coupling_trials(self.process, momentum2, loops))
+        reduced = recoils.reshape(n, sizes.size, -1) / sizes[:, None] * count[:, None, None]
+        return reduced.reshape(n, -1), by_energy, by_recoil / np.repeat(moments, j)[:, None]
 
 
 class _Nuclide(NamedTuple):  # the numbers of an isotope, traced: one program for all
