@@ -15,7 +15,7 @@ from importlib import import_module, metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-SECTIONS = ("likelihood", "peak", "sampling", "profile", "memory", "cold_start")
+SECTIONS = ("likelihood", "peak", "xenon", "sampling", "profile", "memory", "cold_start")
 PACKAGES = ("jax", "jaxlib", "numpyro", "numpy", "scipy", "emcee", "jaxlmt")
 
 

@@ -41,6 +41,7 @@ from .model import (
 )
 from .nuclei import ISOTOPES, Isotope
 from .sources.oscillation import Oscillation
+from .sources.solar import SOURCES
 from .validation import choose, known_keys, number, switch, values
 
 FACTORIES = {
@@ -356,19 +357,17 @@ def _field(key, value):
     value = _toml(value)
     if isinstance(value, str):
         return value
-    if isinstance(value, list | tuple):
-        return [number(f"{key}[{i}]", item) for i, item in enumerate(value)]
     name = key.rpartition(".")[2]
     if name == "isotope":
         return _toml(_isotope(key, value))
-    if name == "oscillation":
-        known_keys(key, value, _ANGLES)
-        for angle in _ANGLES:
+    if name in ("oscillation", "flux_norms"):
+        known_keys(key, value, _ANGLES if name == "oscillation" else SOURCES)
+        for angle in _ANGLES if name == "oscillation" else ():
             if angle not in value:
                 raise ValueError(f"{key}.{angle} is missing")
-    if name in ("oscillation", "flux_norms"):
-        known_keys(key, value, value)
         return {part: _parameter(f"{key}.{part}", item) for part, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [number(f"{key}[{i}]", item) for i, item in enumerate(value)]
     return _parameter(key, value)
 
 

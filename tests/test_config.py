@@ -9,6 +9,7 @@ import pytest
 import jaxlmt as lmt
 from jaxlmt import LogUniform, Normal, PerCoupling, SignedLogUniform, SymmetricAsinh, TiedToCoupling, Uniform
 from jaxlmt.config import EXPERIMENTS, MIXING_PRIORS, SAMPLER, TYPES, distribution, experiment, prior, resolve
+from jaxlmt.formats import read_toml, write_toml
 
 MINIMAL = {"experiments": {"gminus2": {}}}
 
@@ -201,6 +202,8 @@ def test_hypothesis_with_a_free_charge():
 
 # --- mistakes -------------------------------------------------------------------------------------
 
+ANGLES = vars(lmt.oscillation("nufit6"))
+
 MISTAKES = [
     ({"experiment": {}}, "unknown key experiment (did you mean experiments?)"),
     ({"label": "a/b"}, "label must be the name of a folder"),
@@ -261,6 +264,34 @@ MISTAKES = [
     ({"experiments": {"ess": {"data": {"counts": [1]}}}}, "experiments.ess.data.lower_edge must be a list"),
     ({"experiments": {"ess": {"data": "no.csv"}}}, "experiments.ess.data: no.csv cannot be read"),
     ({"experiments": {"ess": {}}}, "truth is missing: experiments.ess.data, 'asimov', needs it"),
+    ({"experiments": {"darwin": {"oscillation": 3}}}, "experiments.darwin.oscillation must be a table of"),
+    ({"experiments": {"darwin": {"oscillation": [34.3]}}}, "experiments.darwin.oscillation must be a table"),
+    ({"experiments": {"darwin": {"oscillation": {}}}}, "experiments.darwin.oscillation.theta12 is missing"),
+    (
+        {"experiments": {"darwin": {"oscillation": {"theta12": 34.3, "theta31": 8.6}}}},
+        "unknown key experiments.darwin.oscillation.theta31 (did you mean experiments.darwin.oscillation.",
+    ),
+    (
+        {"experiments": {"darwin": {"oscillation": {**ANGLES, "theta23": {"normal": [43.3]}}}}},
+        "experiments.darwin.oscillation.theta23.normal.std is missing",
+    ),
+    (
+        {"experiments": {"darwin": {"oscillation": {**ANGLES, "dm21": "small"}}}},
+        "experiments.darwin.oscillation.dm21 must be a number or a distribution",
+    ),
+    ({"experiments": {"lz": {"flux_norms": 1.1}}}, "experiments.lz.flux_norms must be a table of pp, pep"),
+    ({"experiments": {"lz": {"flux_norms": [1.1]}}}, "experiments.lz.flux_norms must be a table of pp, pep"),
+    (
+        {"experiments": {"lz": {"flux_norms": {"9B": 1.0}}}},
+        "unknown key experiments.lz.flux_norms.9B (did you mean experiments.lz.flux_norms.8B?)",
+    ),
+    (
+        {"experiments": {"xenonnt": {"flux_norms": {"8B": {"normal": [1.0, -0.1]}}}}},
+        "experiments.xenonnt.flux_norms.8B.normal.std must be",
+    ),
+    ({"experiments": {"xenonnt": {"channel": True}}}, "experiments.xenonnt.channel must be"),
+    ({"experiments": {"xenonnt": {"channel": ["nr"]}}}, "experiments.xenonnt.channel[0] must be"),
+    ({"experiments": {"xenonnt": {"target": ["131Xe"]}}}, "experiments.xenonnt.target[0] must be"),
     ({"sampler": {"drawz": 10}}, "unknown key sampler.drawz (did you mean sampler.draws?)"),
     ({"sampler": {"chains": 0}}, "sampler.chains must be a whole number"),
     ({"sampler": {"chains": "4"}}, "sampler.chains must be a whole number"),
@@ -293,6 +324,17 @@ FACTORY_MISTAKES = [  # which only the factory can judge
     ("ess", {"isotope": "133Xe"}, "experiments.ess.isotope must be one of '40Ar'"),
     ("ess", {"preset": 3}, "preset must be one of 'paper'"),
     ("ess", {"sin2_theta_w": "paper"}, "sin2_theta_w must be"),
+    ("darwin", {"channel": "both"}, "channel must be one of 'nr', 'er', 'nr+er'"),
+    ("darwin", {"channel": 3}, "channel must be one of"),
+    ("darwin", {"oscillation": "nufit9"}, "oscillation must be one of 'nufit6', 'paper2021'; got 'nufit9'"),
+    ("darwin", {"oscillation": {**ANGLES, "theta23": 0.86}}, "oscillation.theta23 must be in degrees"),
+    ("darwin", {"oscillation": {**ANGLES, "theta23": {"tied": 1.0}}}, "theta23 must be a number or an indep"),
+    ("darwin", {"flux_norms": "free"}, "flux_norms must be"),
+    ("darwin", {"flux_norms": {"8B": -1.0}}, "flux.8B must be"),
+    ("darwin", {"shape_8b": "wide"}, "shape_8b must be"),
+    ("darwin", {"target": "krypton"}, "experiments.darwin.target must be one of 'xenon', '131Xe', 'argon'"),
+    ("darwin", {"target": [131.0]}, "experiments.darwin.target must be one of"),
+    ("darwin", {"preset": "papers"}, "preset must be one of 'paper'"),
 ]
 
 
@@ -303,6 +345,44 @@ def test_what_a_factory_refuses_is_named(name, fields, message):
         experiment(name, table["experiments"][name])
     text = str(error.value)
     assert text.startswith(f"experiments.{name}: {message}") or text.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("fields", "varying"),
+    [
+        ({}, ()),
+        ({"preset": "paper"}, ()),
+        ({"oscillation": "paper2021", "flux_norms": "uncertain"}, ("flux.8B", "flux.hep")),
+        ({"oscillation": ANGLES, "flux_norms": {}}, ()),
+        ({"oscillation": lmt.oscillation("nufit6", uncertainties=True)}, tuple(ANGLES)),
+        (
+            {"oscillation": {**ANGLES, "delta_cp": {"uniform": [0, 180]}}, "flux_norms": {"hep": 1.2}},
+            ("delta_cp",),
+        ),
+        (
+            {"channel": "er", "flux_norms": {"pp": {"normal": [1, 0.006]}, "7Be": 0.9, "8B": Normal(1, 0.1)}},
+            ("flux.pp", "flux.8B"),
+        ),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("own", (False, True))
+def test_xenon_survives_a_file(fields, varying, own, tmp_path):
+    name, kind = ("mine", {"type": "darwin"}) if own else ("darwin", {})
+    once = resolved({"truth": {"benchmark": "BP1"}, "experiments": {name: {**kind, **fields}}})
+    write_toml(tmp_path / "analysis.toml", once, comment="resolved")
+    again = resolve(read_toml(tmp_path / "analysis.toml"), label="test", folder=".")
+    assert again == once
+    made = experiment(name, again["experiments"][name])
+    assert made.name == name and set(made.nuisances) == set(varying)
+    given = fields.get("oscillation")
+    if isinstance(given, lmt.Oscillation):
+        assert {angle: repr(made.nuisances[angle]) for angle in ANGLES} == {
+            angle: repr(prior) for angle, prior in vars(given).items()
+        }
+    elif isinstance(given, dict):
+        fixed = {angle: value for angle, value in given.items() if angle not in varying}
+        assert {angle: made.nominal[angle] for angle in fixed} == fixed
 
 
 def test_detector_of_ones_own():

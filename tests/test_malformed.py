@@ -46,6 +46,22 @@ VALID = {
             "signal_norm": {"normal": [1.0, 0.05]},
             "data": "counts.csv",
         },
+        "darwin": {
+            "channel": "nr",
+            "threshold_keV": 1.0,
+            "exposure": 200.0,
+            "target": "xenon",
+            "solar_model": "gs98",
+            "oscillation": {
+                "theta12": 33.68,
+                "theta13": 8.56,
+                "theta23": {"normal": [43.3, 0.9]},
+                "delta_cp": {"uniform": [0.0, 180.0]},
+                "dm21": 7.49e-5,
+                "dm31": 2.513e-3,
+            },
+            "flux_norms": {"8B": {"normal": [1.0, 0.12]}, "hep": 1.1},
+        },
     },
     "sampler": {"chains": 4, "draws": 300, "warmup": 100, "target_accept": 0.98, "seed": 0},
 }
@@ -103,7 +119,7 @@ def misspell_a_key(generator, table):
     path = generator.choice([p for p in tables(table) if p != ("experiments",)])
     parent = at(table, path)
     key = generator.choice(list(parent))
-    known = {*parent, "data", "model", "label", "plots", "preset", "background"}
+    known = {*parent, "data", "model", "label", "plots", "preset", "background", "pep"}
     wrong = misspelt(generator, key, known)
     at(table, path)[wrong] = parent.pop(key)
     # Without its key a table may also be refused for what it lacks.
@@ -176,7 +192,7 @@ def wrong_list(generator, table):
 def wrong_word(generator, table):
     words = [(p, v) for p, v in leaves(table) if isinstance(v, str) and p[-1] not in ANY_TEXT]
     path, value = generator.choice(words)
-    allowed = ("lmu", "ess", "toy", "2025", value)
+    allowed = ("lmu", "ess", "toy", "2025", "er", value)
     wrong = misspelt(generator, value, allowed) if value.isalpha() else value + generator.choice("xyz9")
     at(table, path[:-1])[path[-1]] = wrong
     return [path[-1]]

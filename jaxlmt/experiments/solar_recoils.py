@@ -4,7 +4,8 @@ Every probability is linear in D, the cosine of the mixing angle in matter avera
 region: P_alpha = A_alpha + B_alpha D(E_nu). D is smooth in the energy of the neutrino, the propagator of the
 A' in that of the recoil. So all that is rough (spectra, endpoints, form factors, and whatever a detector
 does) is integrated once onto a few nodes k in E_nu and j in E_R, and couplings, fluxes, mixing angles and
-sin^2 theta_W stay traced.
+sin^2 theta_W stay traced. Of what flavours can be at the nodes k, and couplings at the nodes j, the counts
+see a few sums alone, which singular value decompositions find.
 """
 
 import functools
@@ -37,9 +38,15 @@ SHAPE = "shape.8B"
 
 _ENERGY_NODES = 8  # Gauss nodes a panel of a neutrino spectrum
 _TOLERANCE = 1e-9  # of what is left out of D, weighted with the share of a source
-# Oscillations at which D is tried: well beyond what is measured, on both sides.
-_TRIALS = [Oscillation(t, 8.6, 45.0, 0.0, d, 2.5e-3) for t in (30.0, 38.0) for d in (6e-5, 9e-5)]
-_DIGITS = 1e-12  # of the propagator
+# Oscillations (theta12, dm21) and shapes of 8B that are tried: well beyond what is measured, on both sides.
+_TRIALS = np.stack(np.meshgrid(np.linspace(30.0, 38.0, 5), np.linspace(6e-5, 9e-5, 5))).reshape(2, -1)
+_SHAPES = np.linspace(-4.0, 4.0, 5)
+_DIGITS = 1e-12  # of the propagator, and of the sums over either kind of nodes
+# What constants, the propagator and its square can add to the three moments: (patterns, 3) of each.
+_PATTERNS = {
+    "nuclear": (np.eye(3), np.eye(3)[:2], np.eye(3)[:1]),
+    "electron": (np.eye(3), np.array([[2.0, 0.0, 1.0], [0.0, 2.0, 1.0]]), np.ones((1, 3))),
+}
 
 
 def flux_name(source):
@@ -49,11 +56,12 @@ def flux_name(source):
 
 @pytree
 class Recoils:
-    """Counts (n,) as sums over moments m, neutrino energies k and recoil energies j.
+    """Counts (n,) as sums over flavours, R combinations of neutrino energies k and S of recoil energies j.
 
-    response: (n, 3, K, J), per tonne year; momentum2: 2 M E_R at the nodes j [MeV^2], with the lepton loops
-    there, (3, J); energy: of the nodes k [MeV]; density [N_A/cm^3] and weight of their production regions,
-    (K, m); membership: (n_sources, K), one where a node belongs to a source.
+    response: (n, R * S), per tonne year; momentum2: 2 M E_R at the nodes j [MeV^2], with the lepton loops
+    there, (3, J); by_recoil: (3 * J, S), the share of a moment and node in a combination; by_energy: (K, R)
+    likewise; energy: of the nodes k [MeV]; density [N_A/cm^3] and weight of their production regions, (K, m);
+    membership: (n_sources, K), one where a node belongs to a source.
     """
 
     process: str = field(metadata={"static": True})
@@ -62,6 +70,8 @@ class Recoils:
     response: np.ndarray
     momentum2: np.ndarray
     loops: np.ndarray
+    by_recoil: np.ndarray
+    by_energy: np.ndarray
     energy: np.ndarray
     density: np.ndarray
     weight: np.ndarray
@@ -78,11 +88,14 @@ class Recoils:
             boron = self.membership[self.sources.index("8B")] > 0.0
             neutrinos = jnp.where(boron, solar.shape_factor(self.energy, parameters[SHAPE]), 1.0) * neutrinos
         flavours = (constant[:, None] + slope[:, None] * cosine[None]) * neutrinos[None]
-        squares = jnp.einsum("ak,amj->mkj", flavours, self._squares(theta, parameters["sin2_theta_w"]))
-        return self.response.reshape(self.response.shape[0], -1) @ squares.reshape(-1)
+        flavours = flavours @ self.by_energy
+        squares = self._squares(theta, parameters["sin2_theta_w"]).reshape(3, -1) @ self.by_recoil
+        # Flavour by flavour: as one product of small matrices a point, it takes five times as long.
+        each = (f[:, None] * s[None] for f, s in zip(flavours, squares, strict=True))
+        return self.response @ sum(each).reshape(-1)
 
     def _squares(self, theta, sin2_theta_w):
-        """(flavours, 3, J): what the moments of the response multiply."""
+        """(flavours, 3, J): what the moments of the spectra multiply."""
         charges = jnp.stack([jnp.asarray(q) for q in (theta.charges.e, theta.charges.mu, theta.charges.tau)])
         eps = jnp.atleast_1d(mixing(theta, -self.momentum2, self.loops))[None]
         if self.process == "electron":
@@ -168,9 +181,15 @@ _MOST_NODES = 40
 @jax.jit
 def _trial_cosines(energy, density, weight):
     """D (trials, n) at ``energy`` (n,) for one production region."""
-    nodes = (jnp.broadcast_to(part[None], (energy.size, part.size)) for part in (density, weight))
-    nodes = tuple(nodes)
-    return jnp.stack([matter_cosine(trial, energy, *nodes) for trial in _TRIALS])
+    nodes = [jnp.broadcast_to(part[None], (energy.size, part.size)) for part in (density, weight)]
+    trial = jax.vmap(lambda t, d: matter_cosine(Oscillation(t, 8.6, 45.0, 0.0, d, 2.5e-3), energy, *nodes))
+    return trial(*_TRIALS)
+
+
+def _trial_cosines_at(nodes, region):
+    """The same for at most _MOST_NODES energies: one program for all."""
+    padded = np.pad(nodes, (0, _MOST_NODES - nodes.size), "edge")
+    return np.asarray(_trial_cosines(padded, *region))[:, : nodes.size]
 
 
 def _cosine_nodes(source, model, low, high, share):
@@ -180,11 +199,47 @@ def _cosine_nodes(source, model, low, high, share):
     exact = np.asarray(_trial_cosines(fine, *region))
     for n in range(2, _MOST_NODES + 1):
         nodes = chebyshev_nodes(low, high, n)
-        padded = np.append(nodes, np.full(_MOST_NODES - n, high))  # one program for all
-        coarse = np.asarray(_trial_cosines(padded, *region))[:, :n]
+        coarse = _trial_cosines_at(nodes, region)
         if share * np.max(np.abs(coarse @ lagrange_projection(fine, nodes).T - exact)) < _TOLERANCE:
             break
     return nodes
+
+
+def _trials(source, model, nodes):
+    """(K, K): directions of all that a flavour of ``source`` can be at ``nodes`` (K,), times their sizes."""
+    cosines = _trial_cosines_at(nodes, DENSITY[model][source])
+    found = np.concatenate([np.ones((1, nodes.size)), cosines])
+    if source == "8B":
+        factors = np.stack([np.asarray(solar.shape_factor(nodes, shape)) for shape in _SHAPES])
+        found = (factors[:, None] * found).reshape(-1, nodes.size)
+    return _directions(found)
+
+
+def _coupling_trials(process, momentum2, loops):
+    """(3 J, T): directions of all that the moments can be at momentum2 (J,), for any mass, times their sizes.
+
+    The amplitude of the Z counts as one, and that of the A' at its largest too.
+    """
+    mass2 = np.geomspace(1e-4 * momentum2[0], 1e4 * momentum2[-1], 50)
+    propagator = (momentum2[0] + mass2)[:, None] / (momentum2 + mass2[:, None])
+    mixings = np.concatenate([np.ones((1, momentum2.size)), loops / np.abs(loops).max(axis=1, keepdims=True)])
+    first = (propagator[:, None] * mixings).reshape(-1, momentum2.size)
+    second = np.einsum("tj,aj,bj->tabj", propagator**2, mixings, mixings).reshape(-1, momentum2.size)
+    powers = zip(_PATTERNS[process], (np.ones((1, momentum2.size)), first, second), strict=True)
+    return _directions(np.concatenate([np.kron(pattern, values) for pattern, values in powers]))
+
+
+def _directions(trials):
+    """Principal directions of ``trials`` (T, n), times what is usual along them: (n, min(n, T))."""
+    _, sizes, directions = np.linalg.svd(trials / np.sqrt(len(trials)), full_matrices=False)
+    return directions.T * sizes
+
+
+def _combined(rows, trials):
+    """(left, sizes, right): for ``trials``, ``rows`` (m, n) are left (m, R) @ right.T (R, n)."""
+    left, sizes, _ = np.linalg.svd(rows @ trials, full_matrices=False)
+    kept = sizes > _DIGITS * sizes[0]
+    return left[:, kept], sizes[kept], rows.T @ left[:, kept]
 
 
 class Spectra:
@@ -203,7 +258,7 @@ class Spectra:
         fluxes = {source: solar.FLUXES[model][source][0] for source in solar.SOURCES}
         heaviest = max(isotope.mass for isotope, _ in target)
         lowest = float(_minimum_energy(process, np.min(recoil), heaviest, kinematics))
-        energy, density, weight, blocks = [], [], [], []
+        energy, density, weight, blocks, trials = [], [], [], [], []
         for source in solar.SOURCES:
             if highest_recoil_keV(process, source, target, kinematics) <= recoil.min():
                 continue
@@ -222,8 +277,13 @@ class Spectra:
             energy.append(nodes)
             density += [DENSITY[model][source][0]] * nodes.size
             weight += [DENSITY[model][source][1]] * nodes.size
+            trials.append(_trials(source, model, nodes))
         self.membership = np.repeat(np.eye(len(energy)), [nodes.size for nodes in energy], axis=1)
         self.energy, self.density, self.weight = np.concatenate(energy), np.array(density), np.array(weight)
+        self._trials = np.zeros((self.energy.size, self.energy.size))
+        for row, found in zip(self.membership, trials, strict=True):
+            (own,) = np.nonzero(row)
+            self._trials[np.ix_(own, own)] = found
         self.parts = []
         for index, (isotope, share) in enumerate(self._scatterers):
             values = np.concatenate([block[index] for block in blocks], axis=2).transpose(0, 2, 1)
@@ -259,18 +319,40 @@ class Spectra:
                 part = np.einsum("mkn,bnj->bmkj", values, window[:, :, None] * projection, optimize=True)
             response = response + part
         momentum2 = np.exp(nodes)
+        loops = np.asarray(_loops(-momentum2))
+        response, by_energy, by_recoil = self._reduced(response, momentum2, loops)
         return Recoils(
             process=self.process,
             target=self.target,
             sources=tuple(self.sources),
             response=frozen(response),
             momentum2=frozen(momentum2),
-            loops=frozen(_loops(-momentum2)),
+            loops=frozen(loops),
+            by_recoil=frozen(by_recoil),
+            by_energy=frozen(by_energy),
             energy=frozen(self.energy),
             density=frozen(self.density),
             weight=frozen(self.weight),
             membership=frozen(self.membership),
         )
+
+
+    def _reduced(self, response, momentum2, loops):
+        """``response`` (n, 3, K, J) in combinations: (n, R * S), with those of k, (K, R), and m, j, (3 J, S).
+
+        Left out is what in no trial would change a count of the Standard Model by more than _DIGITS.
+        """
+        n, _, k, j = response.shape
+        size = 0.5 * _usual_neutrons(self.target) if self.process == "nuclear" else 1.0  # of an amplitude
+        moments = np.array([size**2, size, 1.0])
+        count = moments[0] * np.sum(response[:, 0], axis=(1, 2))
+        count = np.where(count > 0.0, count, 1.0)
+        seen = response * moments[:, None, None] / count[:, None, None, None]
+        energies, sizes, by_energy = _combined(np.moveaxis(seen, 2, 3).reshape(-1, k), self._trials)
+        rows = np.moveaxis(energies.reshape(n, 3 * j, -1) * sizes, 1, 2).reshape(-1, 3 * j)
+        recoils, _, by_recoil = _combined(rows, _coupling_trials(self.process, momentum2, loops))
+        reduced = recoils.reshape(n, sizes.size, -1) / sizes[:, None] * count[:, None, None]
+        return reduced.reshape(n, -1), by_energy, by_recoil / np.repeat(moments, j)[:, None]
 
 
 class _Nuclide(NamedTuple):  # the numbers of an isotope, traced: one program for all

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import warnings
 from collections.abc import Mapping
 from dataclasses import field
 
@@ -11,12 +12,13 @@ import numpy as np
 from jax.scipy.special import ndtr
 
 from ..detection import xenon as detector
-from ..distributions import Normal
+from ..distributions import Box, Distribution, Normal
 from ..nuclei import ARGON_40, XENON, XENON_131
 from ..processes.cevns import KINEMATICS
 from ..pytrees import pytree
 from ..quadrature import panels
 from ..sources import solar
+from ..sources.oscillation import PRESETS as OSCILLATIONS
 from ..sources.oscillation import Oscillation, check_oscillation
 from ..sources.oscillation import oscillation as presets
 from ..validation import check_theta, choose, edges, is_traced, known_keys, number, to_float64, values
@@ -311,11 +313,12 @@ def xenon(
     one half, nominal unless given; exposure [t yr]; bin_edges: of reconstructed energy, from the threshold up
     unless given; acceptance: of the cut that tells the two kinds of recoil apart, for signal and background,
     0.5 for ``"nr"`` and 1 for the others unless given; oscillation: a preset of :func:`jaxlmt.oscillation`,
-    or a :class:`jaxlmt.Oscillation` of numbers and priors; solar_model: ``"gs98"`` or ``"agss09"``;
-    flux_norms: None, ``"uncertain"`` (Gaussian with the uncertainties of the solar model), or a dict {source:
-    number or prior} of fluxes relative to the model; shape_8b: of the 8B spectrum, in standard deviations, a
-    number or a prior; sin2_theta_w, background_norm: numbers or priors; kinematics: ``"exact"`` or
-    ``"paper"``; target: ``"xenon"``, ``"131Xe"``, ``"argon"`` or pairs of :class:`jaxlmt.Isotope` and share;
+    or a :class:`jaxlmt.Oscillation` of numbers and priors (a flat one of delta_cp from 0 to 180 degrees: only
+    its cosine enters); solar_model: ``"gs98"`` or ``"agss09"``; flux_norms: None, ``"uncertain"`` (Gaussian
+    with the uncertainties of the solar model), or a dict {source: number or prior} of fluxes relative to the
+    model; shape_8b: of the 8B spectrum, in standard deviations, a number or a prior; sin2_theta_w,
+    background_norm: numbers or priors; kinematics: ``"exact"`` or ``"paper"``; target: ``"xenon"``,
+    ``"131Xe"``, ``"argon"`` or pairs of :class:`jaxlmt.Isotope` and share;
     preset: ``"paper"`` sets the choices of 2104.03297. Raises ValueError for invalid arguments, RuntimeError
     in float32; warns where the threshold lies below what Lindhard's quenching was verified for, 0.7 keV_nr.
     """
@@ -333,6 +336,8 @@ def xenon(
     if channel != "nr" and any(isotope.z != 54 for isotope, _ in target):
         raise ValueError(f"target must be xenon where electron recoils are counted; got {target!r}")
     choose("solar_model", solar_model, solar.FLUXES)
+    if not isinstance(shape_8b, Distribution):
+        number("shape_8b", shape_8b)
     sin2_theta_w = defaults["sin2_theta_w"] if sin2_theta_w is None else sin2_theta_w
 
     if threshold_keV is None:
@@ -374,13 +379,24 @@ def xenon(
 
 def _oscillation_nuisances(given):
     if isinstance(given, str):
-        given = presets(given)
+        given = presets(choose("oscillation", given, OSCILLATIONS))
     elif not isinstance(given, Oscillation):
         raise ValueError(f"oscillation must be the name of a preset or an Oscillation; got {given!r}")
+    if isinstance(given.delta_cp, Box) and _has_mirror_images(*given.delta_cp.bounds):
+        warnings.warn(
+            f"the likelihood is even in delta_cp: with {given.delta_cp} a posterior may have two modes, of "
+            "which a sampler finds one; Uniform(0, 180) has all there is to know",
+            stacklevel=4,
+        )
     found = {name: nuisance(name, getattr(given, name)) for name in ANGLES}
     found["dm31"] = (found["dm31"][0], {})  # does not enter: nothing to infer
     check_oscillation(Oscillation(**{name: nominal[name] for name, (nominal, _) in found.items()}))
     return found
+
+
+def _has_mirror_images(low, high):
+    """Whether a range of angles [degrees] holds a multiple of 180, and both sides of it."""
+    return np.floor(low / 180.0) + 1.0 < high / 180.0
 
 
 def _flux_nuisances(given, model, seen):
