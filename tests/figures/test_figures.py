@@ -174,9 +174,9 @@ def test_toy_data_are_counts_that_scatter_around_the_expected_ones(drawn):
 @pytest.mark.parametrize("name", lmt.BENCHMARKS)
 def test_toy_data_of_an_experiment_are_the_same_alone_and_with_others(name):
     every = [detector(preset="paper") for detector in DETECTORS.values()]
-    together = amaral._joint(every, name, "toy", 5)
+    together = amaral.joint_of(every, name, "toy", 5)
     for i, experiment in enumerate(every):
-        (alone,) = amaral._joint([experiment], name, "toy", 5).observations
+        (alone,) = amaral.joint_of([experiment], name, "toy", 5).observations
         np.testing.assert_array_equal(alone.counts, together.observations[i].counts)
     counts = [tuple(o.counts) for o in together.observations]
     assert len(set(counts)) == len(counts)
