@@ -111,7 +111,7 @@ def figure_10(kernel, data, seed, points):
 def _spectrum_axes(channel):
     """(energies (n,) [keV], their unit, range of the rates, range of the ratios)"""
     if channel == "nr":
-        return np.geomspace(0.1, 5.5, 256), _KEV_NR, (2e-4, 5e3), (0.78, 1.32)
+        return np.geomspace(0.1, 5.5, 256), _KEV_NR, (2e-4, 5e3), (0.7, 1.3)
     steps = detector.electron_breaks()
     energy = np.concatenate([np.geomspace(0.1, 30.0, 256), steps, steps * (1.0 - 1e-9)])
     return np.unique(energy[(energy >= 0.1) & (energy <= 30.0)]), _KEV_EE, (0.2, 10.0), (0.98, 1.08)
@@ -157,25 +157,25 @@ def _reach(name, channel, kernel, points):
 
 
 def _discovery(name, kernel, data, points):
+    from matplotlib.lines import Line2D
+
     with ThreadPoolExecutor(len(CHANNELS)) as pool:  # most of it is compilation, which one thread does slowly
         jobs = [pool.submit(_reach, name, channel, kernel, points) for channel in CHANNELS]
     reach = dict(zip(CHANNELS, [job.result() for job in jobs], strict=True))
     given = EXPERIMENTS[name](preset=preset_of(kernel)).exposure
     key = {}
     with style():
-        made = figure(8.8, 8.0)
+        made = figure(8.8, 8.3)
         for i, point in enumerate(BENCHMARKS):
             row, column = divmod(i, 2)
-            ax = made.add_axes((0.085 + 0.50 * column, (0.545, 0.065)[row], 0.40, 0.335), label=point)
+            ax = made.add_axes((0.085 + 0.50 * column, (0.53, 0.065)[row], 0.40, 0.325), label=point)
             for channel, (thresholds, exposures, is_excess) in reach.items():
-                for kind, dashes, which in (
-                    ("", DASHED, is_excess),
-                    (", deficit", DOTTED, ~is_excess),
-                ):
-                    shown = np.where(which, exposures, np.nan)[i, 1:]
-                    if np.isfinite(shown).any():
-                        line = {"ls": dashes, "lw": 1.6, "label": channel.upper() + kind}
-                        ax.plot(thresholds[1:], shown, color=CHANNELS[channel], **line)
+                line = {"color": CHANNELS[channel], "lw": 1.6}
+                more, less = (np.where(which, exposures, np.nan)[i, 1:] for which in (is_excess, ~is_excess))
+                ax.plot(thresholds[1:], more, ls=DASHED, label=channel.upper(), **line)
+                if np.isfinite(less).any():
+                    ax.plot(thresholds[1:], less, ls=DOTTED, **line)
+                    key["by a deficit"] = Line2D([], [], color=GREY, lw=1.6, ls=DOTTED)
             for channel in ("nr", "er"):
                 nominal, label = reach[channel][0][-1], f"nominal {channel.upper()}"
                 ax.plot(nominal, given, color=CHANNELS[channel], label=label, **STAR)
@@ -183,8 +183,8 @@ def _discovery(name, kernel, data, points):
             _threshold_axes(ax)
             ax.set_title(title(point), fontsize=12, pad=8)
             key |= {label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-        columns = len(key) if len(key) < 7 else (len(key) + 1) // 2
-        made.legend(key.values(), key.keys(), ncols=columns, loc="upper center", fontsize=10.5)
+        place = {"loc": "upper center", "bbox_to_anchor": (0.5, 1.0), "borderaxespad": 0.2}
+        made.legend(key.values(), key.keys(), ncols=4, fontsize=10.5, **place)
     return made, _discovery_note(name, kernel, data, reach, given)
 
 
@@ -222,8 +222,8 @@ def _discovery_note(name, kernel, data, reach, given):
         f"{_CHOICES[kernel]} Above a line the median outcome is more than 5 sigma from the Standard Model. "
         f"Needed, in t yr, against {given:g} of {name}: NR at 1 keV_nr {needs('nr', 0)}; "
         f"NR at the nominal threshold {needs('nr', -1)}; ER there {needs('er', -1)}. "
-        "All thresholds on one scale, by Lindhard's quenching; with it 13 keV_nr, the end of the NR window, is "
-        f"2.9 keV_ee, not 30 as printed.{_no_data(data)}"
+        "All thresholds on one scale, by Lindhard's quenching: with it 13 keV_nr, the end of the NR window, "
+        f"are 2.9 keV_ee, not 30 as printed.{_no_data(data)}"
     )
 
 
