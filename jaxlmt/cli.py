@@ -128,9 +128,10 @@ def _add_reconstruct(commands):
     what = command.add_argument_group("the analysis")
     what.add_argument(
         "--experiments",
-        default="gminus2,na64mu,cenns610,ccm,ess,ess10",
+        default="gminus2,na64mu,cenns610,ccm,ess,ess10,darwin",
         metavar="LIST",
-        help="comma-separated, from gminus2, na64mu, cenns610, ccm, ess, ess10 (default: all)",
+        help="comma-separated, from gminus2, na64mu, cenns610, ccm, ess, ess10, darwin,\n"
+        "lz, xenonnt (default: all but the last two)",
     )
     what.add_argument(
         "--model",
@@ -143,6 +144,22 @@ def _add_reconstruct(commands):
         "--kernel", default="ww", metavar="NAME", help="NA64mu cross section: ww (default) or paper"
     )
     what.add_argument("--gminus2", default="2021", metavar="YEAR", help="measurement: 2021 (default) or 2025")
+    what.add_argument(
+        "--threshold", type=float, default=1.0, metavar="KEV", help="of darwin, in keV_nr (default 1)"
+    )
+    what.add_argument(
+        "--oscillation",
+        default="nufit6",
+        metavar="NAME",
+        help="of solar neutrinos: nufit6 (default) or paper2021",
+    )
+    what.add_argument(
+        "--solar",
+        default="fixed",
+        metavar="HOW",
+        help="fluxes and oscillations of solar neutrinos: fixed (default), or\n"
+        "uncertain: sampled within what is known of them",
+    )
     what.add_argument("--data", default="asimov", metavar="KIND", help="asimov (default) or toy")
     how = command.add_argument_group("the sampler")
     how.add_argument("--chains", type=int, default=4, metavar="N", help="default 4")
@@ -161,10 +178,11 @@ def _reconstruct(options):
 def _described(options):
     """The analysis that the options of ``reconstruct`` describe."""
     from .analysis import Analysis
-    from .config import EXPERIMENTS, PUBLISHED
+    from .config import EXPERIMENTS, PUBLISHED, SOLAR
     from .experiments.gminus2 import measurements
     from .processes.bremsstrahlung import KERNELS
-    from .validation import choose
+    from .sources.oscillation import PRESETS, oscillation
+    from .validation import choose, number
 
     truth, label = _truth(options)
     names = _listed(options.experiments)
@@ -178,7 +196,13 @@ def _described(options):
     fields = {
         "gminus2": {"measurement": choose("--gminus2", options.gminus2, measurements())},
         "na64mu": {"kernel": choose("--kernel", options.kernel, KERNELS)},
+        "darwin": {"threshold_keV": number("--threshold", options.threshold, low=0.0, low_open=True)},
     }
+    solar = {"oscillation": choose("--oscillation", options.oscillation, PRESETS)}
+    if choose("--solar", options.solar, ("fixed", "uncertain")) == "uncertain":
+        angles = oscillation(options.oscillation, uncertainties=True)
+        solar = {"oscillation": angles, "flux_norms": "uncertain"}
+    fields = {n: {**fields.get(n, {}), **(solar if n in SOLAR else {})} for n in EXPERIMENTS}
     data = {"data": choose("--data", options.data, ("asimov", "toy"))}
     experiments = {n: {**({} if n in PUBLISHED else data), **fields.get(n, {})} for n in names}
     ratio = _is_number(options.eps) and abs(float(options.eps)) < float("inf")

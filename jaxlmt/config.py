@@ -58,6 +58,7 @@ EXPERIMENTS = tuple(FACTORIES)
 # Types of a detector of one's own: from nothing, or from one that exists.
 _OF_A_SOURCE = (spallation, cenns610, ccm, ess, ess10)
 _OF_XENON = (xenon, lz, xenonnt, darwin)
+SOLAR = tuple(name for name, factory in FACTORIES.items() if factory in _OF_XENON)
 TYPES = {factory.__name__: factory for factory in (*_OF_A_SOURCE, *_OF_XENON)}
 DATA = ("asimov", "toy", "measured")
 PUBLISHED = ("gminus2",)  # whose measured data the package knows

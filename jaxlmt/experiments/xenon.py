@@ -376,6 +376,7 @@ def _oscillation_nuisances(given):
     elif not isinstance(given, Oscillation):
         raise ValueError(f"oscillation must be the name of a preset or an Oscillation; got {given!r}")
     found = {name: nuisance(name, getattr(given, name)) for name in ANGLES}
+    found["dm31"] = (found["dm31"][0], {})  # does not enter: nothing to infer
     check_oscillation(Oscillation(**{name: nominal[name] for name, (nominal, _) in found.items()}))
     return found
 
@@ -399,17 +400,17 @@ _EXPOSURES = {"lz": 15.34, "xenonnt": 20.0, "darwin": 200.0}  # t yr
 
 
 @functools.cache
-def _detector(detector_name, given):
-    given = dict(given)
-    suffix = "" if given.get("channel", "nr") == "nr" else f"_{given['channel']}".replace("+", "_")
-    name = given.pop("name", f"{detector_name}{suffix}")
-    return xenon(name, **{"response": detector_name, "exposure": _EXPOSURES[detector_name], **given})
+def _detector(name, response, given):
+    return xenon(name, **{"response": response, "exposure": _EXPOSURES[response], **dict(given)})
 
 
-def _cached_detector(name, given):
+def _cached_detector(response, given):
     for field_name in given:
-        choose(f"option of {name}", field_name, ("name", *_FIELDS))
-    return _detector(name, tuple(sorted((k, _hashable(v)) for k, v in given.items())))
+        choose(f"option of {response}", field_name, ("name", *_FIELDS))
+    channel = choose("channel", given.get("channel", "nr"), PROCESSES)
+    name = response if channel == "nr" else f"{response}_{channel}".replace("+", "_")
+    rest = tuple(sorted((k, _hashable(v)) for k, v in given.items() if k != "name"))
+    return _detector(given.get("name", name), response, rest)
 
 
 def _hashable(value):

@@ -174,6 +174,7 @@ _PRESETS = {
         "dm31": (-2.484e-3 + 7.49e-5, 0.020e-3),  # printed as dm32
     },
 }
+PRESETS = tuple(sorted({name for name, _ in _PRESETS}))
 ORDERINGS = ("normal", "inverted")
 
 
@@ -185,7 +186,7 @@ def oscillation(preset="nufit6", *, ordering="normal", uncertainties=False):
     leaf a Normal prior of the printed error, symmetrised (nufit6 alone); what is not Gaussian, such as the
     other octant of theta23, and correlations are left out. Raises ValueError for anything else.
     """
-    choose("preset", preset, sorted({name for name, _ in _PRESETS}))
+    choose("preset", preset, PRESETS)
     choose("ordering", ordering, ORDERINGS)
     if (preset, ordering) not in _PRESETS:
         raise ValueError(f"preset {preset!r} has the normal ordering alone; got ordering {ordering!r}")
