@@ -473,7 +473,7 @@ def reach():
             for point in POINTS.values():
                 either = float(lmt.discovery_exposure(experiment, point, deficit=True))
                 excess = np.isfinite(float(lmt.discovery_exposure(experiment, point)))
-                needed.append(f"{either:.3g}" + ("" if excess else ", deficit"))
+                needed.append(f"{float(f'{either:.3g}'):g}" + ("" if excess else ", deficit"))
             rows.append((search, text, *needed))
     return table(("", "preset", *POINTS), rows)
 

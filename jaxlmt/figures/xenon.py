@@ -215,7 +215,7 @@ def _discovery_note(name, kernel, data, reach, given):
     def needs(channel, index):
         found = []
         for exposure, more in zip(*(part[:, index] for part in reach[channel][1:]), strict=True):
-            found.append(f"{exposure:.3g}{'' if more else ' (deficit)'}")
+            found.append(f"{float(f'{exposure:.3g}'):g}{'' if more else ' (deficit)'}")
         return ", ".join(f"{point} {text}" for point, text in zip(BENCHMARKS, found, strict=True))
 
     return (
@@ -256,8 +256,8 @@ def figure_12(kernel, data, seed, points):
         f"{NA64MU_NOTE[kernel]} {CEVNS_NOTE[kernel]} {_CHOICES[kernel]} DARWIN: nuclear recoils from 1 to 13 "
         "keV_nr in ten bins, 200 t yr. Filled: all together, without (g-2)_mu; the printed contours are "
         f"DARWIN's. -2 ln L of DARWIN without an A': {_listed(nothing)}. The foil: Lmu at its best "
-        f"instead of Lmu-Ltau raises -2 ln L of all data by {_listed(foil)}. DARWIN alone leaves Lmu a strip at "
-        "large couplings, where interference and square of the A' cancel (footnote 8)."
+        f"instead of Lmu-Ltau raises -2 ln L of all data by {_listed(foil)}. DARWIN alone leaves Lmu a strip "
+        "at large couplings, where interference and square of the A' cancel (footnote 8)."
     )
     return made, note
 
