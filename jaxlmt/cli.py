@@ -388,10 +388,10 @@ def _add_figure(commands):
     command = commands.add_parser(
         "figure",
         help="a figure of the paper, and what differs from the printed one",
-        description="Draw a figure of 2104.03297, 4 to 9, and say what differs from the printed one and why.",
+        description="Draw a figure of 2104.03297 and say what differs from the printed one and why.",
     )
     command.set_defaults(action=_figure)
-    command.add_argument("name", metavar="FIGURE", help="4, 5, 6, 7, 8 or 9")
+    command.add_argument("name", metavar="FIGURE", help="4 to 14")
     command.add_argument(
         "--kernel",
         default="paper",

@@ -36,6 +36,7 @@ PROCESSES = ("nuclear", "electron")
 ANGLES = ("theta12", "theta13", "theta23", "delta_cp", "dm21", "dm31")
 SHAPE = "shape.8B"
 
+_RECOILS_AT_ONCE = 128
 _ENERGY_NODES = 8  # Gauss nodes a panel of a neutrino spectrum
 _TOLERANCE = 1e-9  # of what is left out of D, weighted with the share of a source
 # Oscillations (theta12, dm21) and shapes of 8B that are tried: well beyond what is measured, on both sides.
@@ -170,7 +171,13 @@ def _neutrino_integral(process, source, kinematics, recoil_keV, mass, nodes):
         breaks = breaks[1] * np.concatenate(
             [np.arange(8.0) / 8.0, 1.0 - 0.125 * 0.25 ** np.arange(1, 7), [1]]
         )
-    energy, values = map(np.asarray, _integrand(process, source, kinematics, recoil_keV, mass, breaks))
+    recoils = np.pad(recoil_keV, (0, -recoil_keV.size % _RECOILS_AT_ONCE), "edge")
+    found = [
+        _integrand(process, source, kinematics, some, mass, breaks)
+        for some in recoils.reshape(-1, _RECOILS_AT_ONCE)  # of one size, so that all share a program
+    ]
+    energy = np.concatenate([part for part, _ in found])[: recoil_keV.size]
+    values = np.concatenate([part for _, part in found], axis=1)[:, : recoil_keV.size]
     projection = lagrange_projection(energy.ravel(), nodes).reshape(*energy.shape, -1)
     return np.einsum("pnq,nqk->pnk", values, projection, optimize=True)
 

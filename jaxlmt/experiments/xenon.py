@@ -161,25 +161,33 @@ class ThresholdScan:
         return _rates(self, check_theta(theta), to_float64(threshold_keV), parameters)
 
 
-@jax.jit
 def _rates(scan, theta, threshold_keV, parameters):
-    experiment = scan.experiment
-    spectra = [spectrum.counts(theta, parameters) for spectrum in scan.spectra]
+    # in pieces that channels share, as compiled programs
+    experiment, at = scan.experiment, jnp.ravel(threshold_keV)
+    low, top = (_quenched(at), _quenched(scan.top)) if experiment.channel == "nr" else (at, scan.top)
+    signal = background = 0.0
+    found = _thresholds(experiment.channel, at).values()
+    for (kind, own), recoils, energy, rough in zip(
+        found, scan.spectra, scan.energy, scan.background, strict=True
+    ):
+        names = ("sin2_theta_w", SHAPE, *ANGLES, *map(flux_name, recoils.sources))
+        rate = _counts(recoils, theta, {name: parameters[name] for name in names})
+        seen = _above(experiment.detector, kind, own, low, top, energy, rate, rough)
+        signal, background = signal + seen[0], background + seen[1]
+    norm = parameters[f"{experiment.name}.background_norm"]
+    rates = experiment.acceptance * signal, experiment.acceptance * norm * background
+    return tuple(rate.reshape(jnp.shape(threshold_keV)) for rate in rates)
 
-    def at(threshold):
-        signal = background = 0.0
-        ends = jnp.stack([threshold, jnp.asarray(scan.top)])
-        ends = detector.quenched(ends) if experiment.channel == "nr" else ends
-        found = _thresholds(experiment.channel, threshold).items()
-        rows = zip(found, spectra, scan.energy, scan.background, strict=True)
-        for (_, (kind, own)), spectrum, energy, rough in rows:
-            seen = window(experiment.detector, kind, own, energy, ends)[0]
-            signal, background = signal + seen @ spectrum, background + seen @ rough
-        norm = parameters[f"{experiment.name}.background_norm"]
-        return experiment.acceptance * signal, experiment.acceptance * norm * background
 
-    flat = jax.vmap(at)(jnp.ravel(threshold_keV))
-    return tuple(rate.reshape(jnp.shape(threshold_keV)) for rate in flat)
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _above(name, kind, thresholds, low_ee, top_ee, energy, signal, background):
+    """Sums (m,) of signal and background (n,) at ``energy`` (n,) seen above each of ``thresholds`` (m,)."""
+
+    def seen(threshold, low):
+        return window(name, kind, threshold, energy, jnp.stack([low, top_ee]))[0]
+
+    matrix = jax.vmap(seen)(thresholds, low_ee)
+    return matrix @ signal, matrix @ background
 
 
 @jax.jit
@@ -236,7 +244,7 @@ def _thresholds(channel, threshold):
     found = {"electron": ("er", threshold)}
     if channel == "nr+er":
         own = _recoil_of(threshold)
-        found = {"nuclear": ("nr", own if is_traced(own) else float(own)), **found}
+        found = {"nuclear": ("nr", own if is_traced(own) or np.ndim(own) else float(own)), **found}
     return found
 
 

@@ -3,8 +3,9 @@
 from ..processes.bremsstrahlung import KERNELS
 from ..validation import choose, number
 from .amaral import FIGURES as _AMARAL
+from .xenon import FIGURES as _XENON
 
-FIGURES = {**_AMARAL}
+FIGURES = {**_AMARAL, **_XENON}
 DATA = ("asimov", "toy")
 
 

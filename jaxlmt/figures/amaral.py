@@ -26,33 +26,33 @@ NA64MU = r"NA64$\mu$"
 COLOURS = dict(zip(BENCHMARKS, (BLUE, ORANGE, GREEN, "#CC79A7"), strict=True))
 PLANE = {"x_range": (1.0, 300.0), "y_range": (1e-4, 1e-2)}  # what the panels show: MeV, coupling
 
-_NA64MU_NOTE = {
+NA64MU_NOTE = {
     "paper": "NA64mu: constant photon flux with the paper's printed prefactor (pi below the derived one), "
     "its C4 corrected.",
     "ww": "NA64mu: Weizsaecker-Williams kernel, 2.0 to 2.5 times the paper's events, of another shape.",
 }
 _THRESHOLD = "CEvNS: CCM's threshold is 20 keV (text), not 10 (Table 2);"
-_CEVNS_NOTE = {
+CEVNS_NOTE = {
     "paper": f"{_THRESHOLD} sin^2 theta_W = 0.23122, assumed.",
     "ww": f"{_THRESHOLD} sin^2 theta_W = 0.23857 and exact kinematics, 5% more events.",
 }
 
 
-def _preset(kernel):
+def preset_of(kernel):
     return "paper" if kernel == "paper" else None
 
 
-def _joint(experiments, name, data, seed):
+def joint_of(experiments, name, data, seed):
     """Data of a benchmark; toy data are the same for an experiment alone and together with others."""
     truth = benchmark(name)
     if data == "asimov":
         return Joint.asimov(experiments, truth)
     key = jax.random.fold_in(jax.random.key(seed), BENCHMARKS.index(name))
-    order = ("na64mu", *(detector.__name__ for detector in DETECTORS.values()))
+    order = ("na64mu", *(detector.__name__ for detector in DETECTORS.values()), "darwin")
     return Joint([e.toy(jax.random.fold_in(key, order.index(e.name)), truth) for e in experiments])
 
 
-def _title(name):
+def title(name):
     truth = benchmark(name)
     coupling = rf"{truth.g_x / 1e-4:g}\times 10^{{-4}}" if truth.g_x < 1e-3 else "10^{-3}"
     return rf"{name}:  {symbol('mass')} = {truth.mass:g} MeV,  $g_x = {coupling}$"
@@ -62,12 +62,12 @@ def figure_4(kernel, data, seed, points):
     """Muon spectra at NA64mu for the benchmarks, with the signal window (fig 4)."""
     del points
     edges = np.array([1.0, *np.arange(10.0, 151.0, 10.0)])
-    experiment = na64mu(preset=_preset(kernel), bin_edges_GeV=edges)
+    experiment = na64mu(preset=preset_of(kernel), bin_edges_GeV=edges)
     with style():
         made = figure(5.6, 4.3)
         ax = made.add_axes((0.11, 0.13, 0.86, 0.84))
         for name in BENCHMARKS:
-            counts = _joint([experiment], name, data, seed).observations[0].counts
+            counts = joint_of([experiment], name, data, seed).observations[0].counts
             rate = counts / np.diff(edges) * 10.0
             truth = benchmark(name)
             label = rf"{name} ({truth.mass:g} MeV)"
@@ -77,23 +77,23 @@ def figure_4(kernel, data, seed, points):
         frame(ax, experiment.axis_label, "events per 10 GeV", (0.0, 150.0))
         ax.set_ylim(bottom=0.0)
         ax.legend(fontsize=10.5)
-    return made, f"{_NA64MU_NOTE[kernel]} Grey: outside the signal window of 10 to 100 GeV."
+    return made, f"{NA64MU_NOTE[kernel]} Grey: outside the signal window of 10 to 100 GeV."
 
 
 def figure_5(kernel, data, seed, points):
     """Mass and coupling from NA64mu alone, in both models (fig 5)."""
-    experiment = na64mu(preset=_preset(kernel))
+    experiment = na64mu(preset=preset_of(kernel))
     models = {r"$L_\mu-L_\tau$": LMU_LTAU, r"$L_\mu$": LMU}
 
     def scans(name):
-        joint = _joint([experiment], name, data, seed)
+        joint = joint_of([experiment], name, data, seed)
         return {
-            label: profile(joint, _tied(MIXING_RATIO_PAPER, charges), points=points, **PLANE)
+            label: profile(joint, tied(MIXING_RATIO_PAPER, charges), points=points, **PLANE)
             for label, charges in models.items()
         }
 
-    note = f"{_NA64MU_NOTE[kernel]} The two models coincide below 2 m_mu."
-    return _panels(scans, filled=r"$L_\mu-L_\tau$"), note
+    note = f"{NA64MU_NOTE[kernel]} The two models coincide below 2 m_mu."
+    return panels(scans, filled=r"$L_\mu-L_\tau$"), note
 
 
 def figure_6(kernel, data, seed, points):
@@ -102,7 +102,7 @@ def figure_6(kernel, data, seed, points):
     with style():
         made = figure(8.8, 7.4)
         for i, (label, detector) in enumerate(DETECTORS.items()):
-            experiment = detector(preset=_preset(kernel))
+            experiment = detector(preset=preset_of(kernel))
             left, bottom, width, height = _place(i)
             ax = made.add_axes((left, bottom + 0.36 * height, width, 0.64 * height), label=label)
             below = made.add_axes((left, bottom, width, 0.33 * height), label=f"{label}|ratio", sharex=ax)
@@ -111,7 +111,7 @@ def figure_6(kernel, data, seed, points):
             for panel, unit in ((ax, 1.0), (below, nothing)):
                 panel.stairs(nothing / unit, edges, baseline=None, color=INK, lw=1.6, label="Standard Model")
             for name in BENCHMARKS:
-                observed = _joint([experiment], name, data, seed).observations[0].counts
+                observed = joint_of([experiment], name, data, seed).observations[0].counts
                 signal = np.asarray(observed) - experiment.background
                 dashed = {"color": COLOURS[name], "lw": 1.4, "ls": (0, (4, 1.5)), "baseline": None}
                 ax.stairs(signal, edges, label=name, **dashed)
@@ -126,7 +126,7 @@ def figure_6(kernel, data, seed, points):
                 panel.yaxis.set_label_coords(-0.145, 0.5)
         handles, labels = ax.get_legend_handles_labels()
         made.legend(handles, labels, ncols=5, loc="upper center", fontsize=10.5, bbox_to_anchor=(0.5, 1.0))
-    return made, f"{_CEVNS_NOTE[kernel]} One year, the expected background of a tenth of the SM not shown."
+    return made, f"{CEVNS_NOTE[kernel]} One year, the expected background of a tenth of the SM not shown."
 
 
 def figure_7(kernel, data, seed, points):
@@ -135,7 +135,7 @@ def figure_7(kernel, data, seed, points):
     def scans(name):
         return _detector_scans(name, MIXING_RATIO_PAPER, kernel, data, seed, points)
 
-    return _panels(scans), f"{_CEVNS_NOTE[kernel]} Dash-dotted: 90% upper limits where no contour closes."
+    return panels(scans), f"{CEVNS_NOTE[kernel]} Dash-dotted: 90% upper limits where no contour closes."
 
 
 def figure_8(kernel, data, seed, points):
@@ -148,33 +148,33 @@ def figure_9(kernel, data, seed, points):
     return _combination(-0.1, kernel, data, seed, points)
 
 
-def _tied(ratio, charges=LMU_LTAU):
+def tied(ratio, charges=LMU_LTAU):
     return default_prior(mixing=TiedToCoupling(ratio), charges=charges)
 
 
 def _detector_scans(name, ratio, kernel, data, seed, points):
     found = {}
     for label, detector in DETECTORS.items():
-        joint = _joint([detector(preset=_preset(kernel))], name, data, seed)
-        found[label] = profile(joint, _tied(ratio), points=points, **PLANE)
+        joint = joint_of([detector(preset=preset_of(kernel))], name, data, seed)
+        found[label] = profile(joint, tied(ratio), points=points, **PLANE)
     return found
 
 
 def _combination(ratio, kernel, data, seed, points):
-    preset, strength = _preset(kernel), []
+    preset, strength = preset_of(kernel), []
 
     def scans(name):
         every = [na64mu(preset=preset), *(detector(preset=preset) for detector in DETECTORS.values())]
-        joint = _joint(every, name, data, seed)
-        alone = profile(joint.only("na64mu"), _tied(ratio), points=points, **PLANE)
-        together = profile(joint, _tied(ratio), points=points, **PLANE)
+        joint = joint_of(every, name, data, seed)
+        alone = profile(joint.only("na64mu"), tied(ratio), points=points, **PLANE)
+        together = profile(joint, tied(ratio), points=points, **PLANE)
         detectors = _detector_scans(name, ratio, kernel, data, seed, points)
         strength.append(f"{name} {_tension(joint, ratio):.1f}")
         return {NA64MU: alone, **detectors, "combined": together}
 
-    made = _panels(scans, filled="combined", band=gminus2())
+    made = panels(scans, filled="combined", band=gminus2())
     note = (
-        f"{_NA64MU_NOTE[kernel]} {_CEVNS_NOTE[kernel]} Filled: all together, without (g-2)_mu. "
+        f"{NA64MU_NOTE[kernel]} {CEVNS_NOTE[kernel]} Filled: all together, without (g-2)_mu. "
         f"Tension between NA64mu and CEvNS, Delta(-2 ln L), 2 degrees of freedom: {', '.join(strength)}."
     )
     return made, note
@@ -182,7 +182,7 @@ def _combination(ratio, kernel, data, seed, points):
 
 def _tension(joint, ratio):
     detectors = [name for name in joint.names if name != "na64mu"]
-    return tension(joint, _tied(ratio), groups=[["na64mu"], detectors]).value
+    return tension(joint, tied(ratio), groups=[["na64mu"], detectors]).value
 
 
 def _place(i):
@@ -191,16 +191,17 @@ def _place(i):
     return 0.08 + 0.50 * column, (0.545, 0.07)[row], 0.405, 0.355
 
 
-def _panels(scans, *, filled=None, band=None):
-    """One panel a benchmark; a detector whose contours do not close is shown by its 90% limit."""
+def panels(scans, *, filled=None, band=None, detectors=tuple(DETECTORS)):
+    """One panel a benchmark, from ``scans(name)``, {label: Profile}; what is among ``detectors`` is shown by
+    its 90% limit where its contours do not close."""
     made, key = figure(8.8, 7.4), {}
     # a bar on a terminal, nothing elsewhere
     for i, name in enumerate(tqdm(BENCHMARKS, disable=None, leave=False, unit="panel")):
         found = scans(name)
         with style():
             ax = made.add_axes(_place(i), label=name)
-        options = {"filled": filled, "truth": benchmark(name), "band": band, "title": _title(name)}
-        limits = [label for label, scan in found.items() if _is_limit(label, scan)]
+        options = {"filled": filled, "truth": benchmark(name), "band": band, "title": title(name)}
+        limits = [label for label, scan in found.items() if label in detectors and _is_limit(scan)]
         contours(found, limits=limits, ax=ax, **options)
         legend = ax.get_legend()
         key |= {text.get_text(): h for h, text in zip(legend.legend_handles, legend.get_texts(), strict=True)}
@@ -211,8 +212,8 @@ def _panels(scans, *, filled=None, band=None):
     return made
 
 
-def _is_limit(label, scan):
-    return label in DETECTORS and scan.interval("g_x", TWO_SIGMA, dof=2).open_low
+def _is_limit(scan):
+    return scan.interval("g_x", TWO_SIGMA, dof=2).open_low
 
 
 FIGURES = {

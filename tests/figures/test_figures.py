@@ -1,7 +1,8 @@
-"""Figures 4 to 9 of 2104.03297: their numbers are those of the experiments, their notes say what they are."""
+"""Figures 4 to 14 of 2104.03297: their numbers are the experiments', their notes say what they are."""
 
 import io
 import re
+from dataclasses import replace
 
 import matplotlib as mpl
 import matplotlib.image
@@ -11,6 +12,7 @@ from matplotlib.colors import to_rgb
 
 import jaxlmt as lmt
 from jaxlmt import figures
+from jaxlmt.detection.xenon import quenched
 from jaxlmt.figures import amaral, draw
 
 POINTS = 24  # of either axis: the programs are compiled once, and little else is done
@@ -19,7 +21,8 @@ PANELS = {
     "4": [""],
     "5": list(lmt.BENCHMARKS),
     "6": [name + part for name in DETECTORS for part in ("", "|ratio")],
-    **{name: list(lmt.BENCHMARKS) for name in "789"},
+    **{name: list(lmt.BENCHMARKS) for name in ("7", "8", "9", "11", "12", "13", "14")},
+    "10": ["nr", "nr|ratio", "er", "er|ratio"],
 }
 KERNEL_NOTE = {"paper": "constant photon flux", "ww": "Weizsaecker-Williams"}
 PRESET = {"paper": "paper", "ww": None}
@@ -84,9 +87,11 @@ def test_every_figure_is_there():
 def test_figure_has_its_panels_and_its_note(name, drawn):
     made, note = drawn(name)
     assert list(panels(made)) == PANELS[name]
-    if name in "4589":
+    if name in ("4", "5", "8", "9", "12"):
         assert KERNEL_NOTE["paper"] in note and KERNEL_NOTE["ww"] not in note
-    if name in "6789":
+    if int(name) >= 10:
+        assert "theta_23 = 49.26" in note and "131Xe" in note and "5.46e6" in note
+    if name in ("6", "7", "8", "9", "12"):
         assert "CCM's threshold is 20 keV (text), not 10 (Table 2)" in note and "0.23122" in note
     assert "\n" not in note
     image = picture(made)
@@ -95,7 +100,7 @@ def test_figure_has_its_panels_and_its_note(name, drawn):
         assert quarter.std() > 0.01
 
 
-@pytest.mark.parametrize("name", "5789")
+@pytest.mark.parametrize("name", ("5", "7", "8", "9", "12"))
 def test_every_panel_has_the_plane_the_truth_and_the_coupling_in_its_title(name, drawn):
     for benchmark, ax in panels(drawn(name)[0]).items():
         truth = lmt.benchmark(benchmark)
@@ -174,9 +179,9 @@ def test_toy_data_are_counts_that_scatter_around_the_expected_ones(drawn):
 @pytest.mark.parametrize("name", lmt.BENCHMARKS)
 def test_toy_data_of_an_experiment_are_the_same_alone_and_with_others(name):
     every = [detector(preset="paper") for detector in DETECTORS.values()]
-    together = amaral._joint(every, name, "toy", 5)
+    together = amaral.joint_of(every, name, "toy", 5)
     for i, experiment in enumerate(every):
-        (alone,) = amaral._joint([experiment], name, "toy", 5).observations
+        (alone,) = amaral.joint_of([experiment], name, "toy", 5).observations
         np.testing.assert_array_equal(alone.counts, together.observations[i].counts)
     counts = [tuple(o.counts) for o in together.observations]
     assert len(set(counts)) == len(counts)
@@ -246,6 +251,99 @@ def test_other_options_of_the_expensive_figures(name, options, drawn):
             assert 0.0 < sum(found.values()) < 40.0  # chi^2 of two degrees of freedom, four times
         else:
             assert all(value == 0.0 for value in found.values())
+
+
+# ----------------------------------------------------------------------------------- solar neutrinos in xenon
+def curves(ax):
+    return {line.get_label(): line.get_xydata() for line in ax.lines}
+
+
+@pytest.mark.parametrize("kernel, excess", [("paper", (1.112, 0.914)), ("ww", (0.975, 0.854))])
+def test_figure_10_shows_the_spectra_of_the_detector(kernel, excess, drawn):
+    """BP1 at 1 keV: an excess of nuclear recoils with the paper's oscillations, a deficit with today's."""
+    made, _ = drawn("10", kernel=kernel)
+    found, truth = panels(made), lmt.benchmark("BP1")
+    models = (lmt.HiddenPhoton(0.0, 1.0, 0.0), truth, replace(truth, charges=lmt.LMU))
+    for channel in ("nr", "er"):
+        shown = list(curves(found[channel]).values())
+        experiment = lmt.darwin(channel=channel, preset=PRESET[kernel])
+        some = slice(20, None, 60)
+        for theta, curve in zip(models, shown, strict=False):
+            np.testing.assert_allclose(
+                curve[some, 1], experiment.differential_rate(curve[some, 0], theta), rtol=1e-9
+            )
+        for curve, ratio in zip(shown[1:3], found[f"{channel}|ratio"].lines[1:], strict=True):
+            np.testing.assert_allclose(ratio.get_ydata(), curve[:, 1] / shown[0][:, 1])
+            if channel == "er":
+                assert np.all(ratio.get_ydata() > 1.01)
+    at_one = [np.interp(1.0, *line.get_xydata().T) for line in found["nr|ratio"].lines[1:]]
+    assert at_one == pytest.approx(excess, abs=2e-3)
+    background = curves(found["er"])["background, DARWIN"]
+    assert background[0, 1] == pytest.approx(1.85, abs=0.02) and background[-1, 1] > 3.0 * background[0, 1]
+
+
+@pytest.mark.parametrize("name, detector", [("11", lmt.darwin), ("13", lmt.lz), ("14", lmt.xenonnt)])
+def test_discovery_lines_are_exposures_of_detectors_with_that_threshold(name, detector, drawn):
+    made, _ = drawn(name)
+    for channel, i in [("nr", -1), ("er", -1)] if name != "11" else [("nr", 1), ("er", -1), ("nr+er", 1)]:
+        lines = {point: curves(ax)[channel.upper()] for point, ax in panels(made).items()}
+        threshold = lines["BP1"][i, 0]
+        if channel != "nr":
+            threshold = float(quenched(threshold))
+        experiment = detector(channel=channel, preset="paper", threshold_keV=threshold)
+        for point, line in lines.items():
+            needed = float(lmt.discovery_exposure(experiment, lmt.benchmark(point)))
+            assert line[i, 1] == pytest.approx(needed, rel=2e-3), (channel, i, point)
+            assert len(line) == POINTS and np.all(np.isfinite(line))
+    for ax in panels(made).values():  # nominal thresholds reach nothing
+        exposure = detector().exposure
+        assert all(curves(ax)[channel][-1, 1] > exposure for channel in ("NR", "ER", "NR+ER"))
+        stars = [line for line in ax.lines if line.get_marker() == "*"]
+        assert [float(star.get_ydata()[0]) for star in stars] == [exposure] * 2
+
+
+def test_figure_11_has_the_exposures_of_the_paper(drawn):
+    """BP1: about 100 t yr of nuclear recoils at 1 keV, about 400 of electron recoils (section 5)."""
+    made, note = drawn("11")
+    found = curves(panels(made)["BP1"])
+    at_one = np.exp(np.interp(0.0, *np.log(found["NR"]).T))
+    (said,) = re.findall(r"NR at 1 keV_nr BP1 ([\d.]+)", note)
+    assert 90.0 < float(said) < 105.0 and at_one == pytest.approx(float(said), rel=0.01)
+    assert 380.0 < found["ER"][-1, 1] < 500.0
+    assert "2.9 keV_ee, not 30 as printed" in note and "deficit" not in note
+
+
+def test_figure_11_with_current_oscillations_shows_deficits(drawn):
+    made, note = drawn("11", kernel="ww")
+    assert "NR at 1 keV_nr BP1 1180 (deficit)" in note and "theta_23 = 43.3" in note
+    assert "by a deficit" in key(made)
+    for ax in panels(made).values():
+        assert np.all(np.isnan(curves(ax)["NR"][:, 1])) and np.all(np.isfinite(curves(ax)["ER"]))
+
+
+def test_figure_12_closes_in_on_the_truth_and_excludes_lmu(drawn):
+    made, note = drawn("12")
+    assert key(made)[:4] == [r"$(g-2)_\mu,\ 2\sigma$", r"NA64$\mu$ + CE$\nu$NS", "DARWIN", "combined"]
+    for name, ax in panels(made).items():
+        assert len(limits(ax)) == (0 if name in ("BP1", "BP2") else 1)
+        assert regions(ax)[-1] == to_rgb("#1A1A1A")
+    foil = tensions(note.split("The foil")[1])
+    assert foil["BP1"] > foil["BP2"] > 50.0 > 10.0 > foil["BP3"] > foil["BP4"]
+    experiments = [lmt.na64mu(preset="paper"), *(d(preset="paper") for d in DETECTORS.values())]
+    xenon = lmt.darwin(preset="paper", threshold_keV=1.0)
+    joint = lmt.Joint.asimov([*experiments, xenon], lmt.benchmark("BP2"))
+    prior = lmt.default_prior(mixing=lmt.TiedToCoupling(-1 / 70), charges=lmt.LMU)
+    assert lmt.fit(joint, prior).minus_two_log_likelihood == pytest.approx(foil["BP2"], abs=0.051)
+    (text,) = panels(made)["BP2"].texts
+    assert str(foil["BP2"]) in text.get_text()
+
+
+def test_toy_data_enter_figure_12_alone(drawn):
+    assert "toy data do not enter" in drawn("10", data="toy")[1]
+    assert "toy data" not in drawn("10")[1]
+    xenon = lmt.darwin(preset="paper", threshold_keV=1.0)
+    (toy,) = amaral.joint_of([xenon], "BP1", "toy", 0).observations
+    assert np.all(toy.counts == np.round(toy.counts)) and np.any(toy.counts > 0.0)
 
 
 # --------------------------------------------------------------------------------------------- bad input
