@@ -203,6 +203,7 @@ def test_hypothesis_with_a_free_charge():
 # --- mistakes -------------------------------------------------------------------------------------
 
 ANGLES = vars(lmt.oscillation("nufit6"))
+SEEN = tuple(angle for angle in ANGLES if angle != "dm31")  # which changes nothing, and is not sampled
 
 MISTAKES = [
     ({"experiment": {}}, "unknown key experiment (did you mean experiments?)"),
@@ -354,7 +355,7 @@ def test_what_a_factory_refuses_is_named(name, fields, message):
         ({"preset": "paper"}, ()),
         ({"oscillation": "paper2021", "flux_norms": "uncertain"}, ("flux.8B", "flux.hep")),
         ({"oscillation": ANGLES, "flux_norms": {}}, ()),
-        ({"oscillation": lmt.oscillation("nufit6", uncertainties=True)}, tuple(ANGLES)),
+        ({"oscillation": lmt.oscillation("nufit6", uncertainties=True)}, SEEN),
         (
             {"oscillation": {**ANGLES, "delta_cp": {"uniform": [0, 180]}}, "flux_norms": {"hep": 1.2}},
             ("delta_cp",),
@@ -377,9 +378,7 @@ def test_xenon_survives_a_file(fields, varying, own, tmp_path):
     assert made.name == name and set(made.nuisances) == set(varying)
     given = fields.get("oscillation")
     if isinstance(given, lmt.Oscillation):
-        assert {angle: repr(made.nuisances[angle]) for angle in ANGLES} == {
-            angle: repr(prior) for angle, prior in vars(given).items()
-        }
+        assert all(repr(made.nuisances[angle]) == repr(getattr(given, angle)) for angle in SEEN)
     elif isinstance(given, dict):
         fixed = {angle: value for angle, value in given.items() if angle not in varying}
         assert {angle: made.nominal[angle] for angle in fixed} == fixed

@@ -344,8 +344,6 @@ def xenon(
     if channel != "nr" and any(isotope.z != 54 for isotope, _ in target):
         raise ValueError(f"target must be xenon where electron recoils are counted; got {target!r}")
     choose("solar_model", solar_model, solar.FLUXES)
-    if not isinstance(shape_8b, Distribution):
-        number("shape_8b", shape_8b)
     sin2_theta_w = defaults["sin2_theta_w"] if sin2_theta_w is None else sin2_theta_w
 
     if threshold_keV is None:
@@ -361,12 +359,15 @@ def xenon(
         "model": solar_model,
         "beyond_rrpa": defaults["beyond_rrpa"],
     }
+    if not isinstance(shape_8b, Distribution):
+        number("shape_8b", shape_8b)
+    angles = _oscillation_nuisances(defaults["oscillation"] if oscillation is None else oscillation)
     folded, background = _fold(response, channel, bin_edges, threshold, settings)
     seen = {source for recoil in folded for source in recoil.sources}
     traced = {
         "sin2_theta_w": nuisance("sin2_theta_w", sin2_theta_w, low=0.0),
         f"{name}.background_norm": nuisance(f"{name}.background_norm", background_norm, low=0.0),
-        **_oscillation_nuisances(defaults["oscillation"] if oscillation is None else oscillation),
+        **angles,
         **_flux_nuisances(flux_norms, solar_model, seen),
         SHAPE: nuisance(SHAPE, shape_8b),
     }

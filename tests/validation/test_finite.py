@@ -22,6 +22,8 @@ EXPERIMENTS = {
     },
     "gminus2": lambda kernel: lmt.gminus2("2021" if kernel == "paper" else "2025"),
 }
+XENON_POINTS = 100_000
+XENON = [(name, channel) for name in ("darwin", "lz", "xenonnt") for channel in ("nr", "er", "nr+er")]
 MODELS = {"lmu-ltau": lmt.LMU_LTAU, "lmu": lmt.LMU}
 
 
@@ -46,8 +48,11 @@ def box(charges, *, running=False, n=POINTS):
 
 
 @jax.jit
-def failures(joint, g, mass, eps, fixed):
-    """How many of the points give (counts, likelihoods, gradients) that are not finite, or counts below 0."""
+def failures(joint, g, mass, eps, fixed, varied):
+    """How many of the points give (counts, likelihoods, gradients) that are not finite, or counts below 0.
+
+    varied: nuisances, (n,) each; the others are nominal.
+    """
     (experiment,) = joint.experiments
 
     def every(theta, parameters):
@@ -55,28 +60,29 @@ def failures(joint, g, mass, eps, fixed):
         terms += [analytic_terms(joint, theta, parameters, marginal) for marginal in (0.0, 1.0)]
         return jnp.stack([term[experiment.name] for term in terms])
 
-    def one(point):
+    def one(point, varied):
+        parameters = {**joint.nominal, **varied}
         leaves = dict(zip(("g_x", "mass", "eps_x"), point, strict=True))
         theta = lmt.HiddenPhoton(**leaves, charges=fixed.charges, running=fixed.running)
-        counts = experiment.rate(theta, joint.nominal)
-        values, pull = jax.vjp(every, theta, joint.nominal)
+        counts = experiment.rate(theta, parameters)
+        values, pull = jax.vjp(every, theta, parameters)
         gradients = jax.tree.leaves(jax.vmap(pull)(np.eye(3)))
         finite = [counts, values, *gradients]
         bad = [~jnp.isfinite(leaf).all() for leaf in finite]
         return jnp.stack([jnp.stack(bad).any(), (counts < 0.0).any(), (values > 1e-9).any()])
 
-    return map_chunks(jax.vmap(one), (g, mass, eps), CHUNK).sum(axis=0)
+    points = (g, mass, eps), varied
+    return map_chunks(lambda chunk: jax.vmap(one)(*chunk), points, CHUNK).sum(axis=0)
 
 
-def check(name, kernel, model, *, running=False):
-    experiment = EXPERIMENTS[name](kernel)
+def check(experiment, label, model, *, running=False, varied=None, points=POINTS):
     joint = to_float64(lmt.Joint.asimov([experiment], lmt.benchmark("BP1")))
-    theta = box(MODELS[model], running=running)
+    theta = box(MODELS[model], running=running, n=points)
     fixed = jax.tree.map(np.float64, lmt.HiddenPhoton(0.0, 0.0, 0.0, MODELS[model], running=running))
-    found = np.asarray(failures(joint, theta.g_x, theta.mass, theta.eps_x, fixed))
+    found = np.asarray(failures(joint, theta.g_x, theta.mass, theta.eps_x, fixed, varied or {}))
     switch = ", running mixing" if running else ""
     print(
-        f"\n{name}, {kernel}, {model}{switch}: of {POINTS} points {found[0]} not finite, {found[1]} with "
+        f"\n{label}, {model}{switch}: of {points} points {found[0]} not finite, {found[1]} with "
         f"negative counts, {found[2]} more likely than a perfect description"
     )
     assert not found.any()
@@ -99,7 +105,7 @@ def test_failures_are_counted():
     theta = box(lmt.LMU, n=700)
     theta.mass[5:8] = np.nan
     fixed = jax.tree.map(np.float64, lmt.HiddenPhoton(0.0, 0.0, 0.0, lmt.LMU))
-    found = failures(joint, theta.g_x, theta.mass, theta.eps_x, fixed)
+    found = failures(joint, theta.g_x, theta.mass, theta.eps_x, fixed, {})
     np.testing.assert_array_equal(found, [3, 0, 0])
 
 
@@ -110,10 +116,35 @@ def test_failures_are_counted():
 def test_everything_is_finite_over_the_whole_box(name, kernel, model):
     """Expected counts, and the log-likelihood (nuisances fixed, profiled, marginal; data of BP1) with its
     gradient in every parameter, charges and nuisances included."""
-    check(name, kernel, model)
+    check(EXPERIMENTS[name](kernel), f"{name}, {kernel}", model)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ("na64mu", "ess10"))
 def test_everything_is_finite_with_running_mixing(name):
-    check(name, "ww", "lmu-ltau", running=True)
+    check(EXPERIMENTS[name]("ww"), name, "lmu-ltau", running=True)
+
+
+def of_the_sun(experiment, n):
+    """Nuisances (n,) each: angles anywhere, dm21 over the range that is allowed, fluxes from zero up."""
+    random = np.random.default_rng(20210404)
+    found = {name: random.uniform(0.0, 3.0, n) for name in experiment.nominal if name.startswith("flux.")}
+    for name, ends in (("theta12", (2, 88)), ("theta13", (1, 45)), ("theta23", (2, 88))):
+        found[name] = random.uniform(*ends, n)
+    found["delta_cp"] = random.uniform(-360.0, 360.0, n)
+    found["dm21"] = np.exp(random.uniform(*np.log([1e-6, 1e-3]), n))
+    found["sin2_theta_w"] = random.uniform(0.2, 0.28, n)
+    found["shape.8B"] = random.normal(0.0, 3.0, n)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("running", (False, True))
+@pytest.mark.parametrize("preset", (None, "paper"))
+@pytest.mark.parametrize(("name", "channel"), XENON)
+def test_everything_is_finite_in_xenon(name, channel, preset, running):
+    """The same, oscillations, fluxes and sin^2 theta_W at random too."""
+    experiment = getattr(lmt, name)(channel=channel, preset=preset)
+    model, varied = "lmu" if running else "lmu-ltau", of_the_sun(experiment, XENON_POINTS)
+    label = f"{name} {channel}, {preset}"
+    check(experiment, label, model, running=running, varied=varied, points=XENON_POINTS)
