@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 SECTIONS = ("likelihood", "peak", "xenon", "sampling", "profile", "memory", "cold_start")
+LONG = ("cold_start",)  # run by name alone: minutes
 PACKAGES = ("jax", "jaxlib", "numpyro", "numpy", "scipy", "emcee", "jaxlmt")
 
 
@@ -47,7 +48,7 @@ def table(module):
 def main():
     """Print the header and the sections asked for, all unless any is named."""
     options = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.partition("\n")[0])
-    options.add_argument("sections", nargs="*", metavar="section", help=", ".join(SECTIONS))
+    options.add_argument("sections", nargs="*", metavar="section", help=f"{', '.join(SECTIONS)}; all but {', '.join(LONG)} unless named")
     options.add_argument("--bare", action="store_true", help=argparse.SUPPRESS)
     arguments = options.parse_args()
     unknown = sorted(set(arguments.sections) - set(SECTIONS))
@@ -59,7 +60,7 @@ def main():
         print(table(import_module(f"benchmarks.{arguments.sections[0]}")), flush=True)
         return
     print(header(), flush=True)
-    for section in arguments.sections or SECTIONS:
+    for section in arguments.sections or [name for name in SECTIONS if name not in LONG]:
         print(flush=True)
         subprocess.run([sys.executable, "-m", "benchmarks", "--bare", section], check=True)
 

@@ -12,7 +12,7 @@ import numpy as np
 from jax.scipy.special import ndtr
 
 from ..detection import xenon as detector
-from ..distributions import Box, Distribution, Normal
+from ..distributions import Box, Distribution, LogUniform, Normal
 from ..nuclei import ARGON_40, XENON, XENON_131
 from ..processes.cevns import KINEMATICS
 from ..pytrees import pytree
@@ -323,12 +323,13 @@ def xenon(
     0.5 for ``"nr"`` and 1 for the others unless given; oscillation: a preset of :func:`jaxlmt.oscillation`,
     or a :class:`jaxlmt.Oscillation` of numbers and priors (a flat one of delta_cp from 0 to 180 degrees: only
     its cosine enters); solar_model: ``"gs98"`` or ``"agss09"``; flux_norms: None, ``"uncertain"`` (Gaussian
-    with the uncertainties of the solar model), or a dict {source: number or prior} of fluxes relative to the
-    model; shape_8b: of the 8B spectrum, in standard deviations, a number or a prior; sin2_theta_w,
-    background_norm: numbers or priors; kinematics: ``"exact"`` or ``"paper"``; target: ``"xenon"``,
-    ``"131Xe"``, ``"argon"`` or pairs of :class:`jaxlmt.Isotope` and share;
-    preset: ``"paper"`` sets the choices of 2104.03297. Raises ValueError for invalid arguments, RuntimeError
-    in float32; warns where the threshold lies below what Lindhard's quenching was verified for, 0.7 keV_nr.
+    with the uncertainties of the solar model; that of hep flat in its logarithm from half to twice), or a
+    dict {source: number or prior} of fluxes relative to the model; shape_8b: of the 8B spectrum, in standard
+    deviations, a number or a prior; sin2_theta_w, background_norm: numbers or priors; kinematics: ``"exact"``
+    or ``"paper"``; target: ``"xenon"``, ``"131Xe"``, ``"argon"`` or pairs of :class:`jaxlmt.Isotope` and
+    share; preset: ``"paper"`` sets the choices of 2104.03297. Raises ValueError for invalid arguments,
+    RuntimeError in float32; warns where the threshold lies below what Lindhard's quenching was verified for,
+    0.7 keV_nr.
     """
     start_fold()
     choose("response", response, detector.EXPERIMENTS)
@@ -412,6 +413,8 @@ def _flux_nuisances(given, model, seen):
     """{name: (nominal, nuisances)} of the fluxes that the detector sees; the others do not matter."""
     if given == "uncertain":
         given = {source: Normal(1.0, error) for source, (_, error) in solar.FLUXES[model].items()}
+        # a Gaussian of 30% reaches below zero, where no event is possible
+        given["hep"] = LogUniform(0.5, 2.0)
     elif given is None:
         given = {}
     elif isinstance(given, str) or not isinstance(given, Mapping | tuple):

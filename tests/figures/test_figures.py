@@ -83,7 +83,12 @@ def test_every_figure_is_there():
     assert set(figures.FIGURES) == set(PANELS)
 
 
-@pytest.mark.parametrize("name", PANELS)
+LONG = ("8", "12", "13", "14")  # the fast ones show the same code
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in LONG else []) for name in PANELS]
+)
 def test_figure_has_its_panels_and_its_note(name, drawn):
     made, note = drawn(name)
     assert list(panels(made)) == PANELS[name]
