@@ -17,6 +17,7 @@ from pathlib import Path
 
 SECTIONS = ("likelihood", "peak", "xenon", "sampling", "profile", "memory", "cold_start")
 LONG = ("cold_start",)  # run by name alone: minutes
+NAMES = f"{', '.join(SECTIONS)}; all but {', '.join(LONG)} unless named"
 PACKAGES = ("jax", "jaxlib", "numpyro", "numpy", "scipy", "emcee", "jaxlmt")
 
 
@@ -48,7 +49,7 @@ def table(module):
 def main():
     """Print the header and the sections asked for, all unless any is named."""
     options = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.partition("\n")[0])
-    options.add_argument("sections", nargs="*", metavar="section", help=f"{', '.join(SECTIONS)}; all but {', '.join(LONG)} unless named")
+    options.add_argument("sections", nargs="*", metavar="section", help=NAMES)
     options.add_argument("--bare", action="store_true", help=argparse.SUPPRESS)
     arguments = options.parse_args()
     unknown = sorted(set(arguments.sections) - set(SECTIONS))
