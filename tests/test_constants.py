@@ -25,6 +25,7 @@ SECOND_SOURCE = {  # name: (value, relative tolerance)
     "HBARC_MEV_FM": (codata.hbar * codata.c / codata.e * 1e-6 * 1e15, 4e-10),
     "MEV2_TO_CM2": ((codata.hbar * codata.c / codata.e * 1e-6 * 1e2) ** 2, 8e-10),
     "AVOGADRO": (codata.N_A, 1e-15),
+    "SECONDS_PER_YEAR": (codata.Julian_year, 1e-15),
     "ATOMIC_MASS_UNIT": (physical("atomic mass constant energy equivalent in MeV"), CODATA),
     "MASS_ELECTRON": (physical("electron mass energy equivalent in MeV"), CODATA),
     "MASS_MUON": (physical("muon mass energy equivalent in MeV"), CODATA),

@@ -343,7 +343,6 @@ class Spectra:
             membership=frozen(self.membership),
         )
 
-
     def _reduced(self, response, momentum2, loops):
         """``response`` (n, 3, K, J) in combinations: (n, R * S), with those of k, (K, R), and m, j, (3 J, S).
 

@@ -19,7 +19,19 @@ from ..inference.fit import fit
 from ..inference.profile import profile
 from ..inference.reach import required_exposure
 from ..model import BENCHMARKS, LMU, MIXING_RATIO_PAPER, HiddenPhoton, benchmark
-from ..plots.style import BLUE, GREEN, GREY, INK, ORANGE, figure, frame, plain_decades, style
+from ..plots.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    figure,
+    frame,
+    line_key,
+    plain_decades,
+    plain_ticks,
+    style,
+)
 from .amaral import (
     CEVNS_NOTE,
     DETECTORS,
@@ -91,7 +103,7 @@ def figure_10(kernel, data, seed, points):
                 plain_decades(ax)
             frame(ax, "", f"events per t yr {unit}", energy[[0, -1]])
             frame(below, experiment.axis_label, "over SM", energy[[0, -1]])
-            _plain_numbers(below.xaxis, (0.1, 0.2, 0.5, 1, 2, 5, 10, 20))
+            plain_ticks(below.xaxis, (0.1, 0.2, 0.5, 1, 2, 5, 10, 20))
             below.set_ylim(*ratios)
             ax.tick_params(labelbottom=False)
             ax.set_title(f"{'nuclear' if channel == 'nr' else 'electron'} recoils", fontsize=12, pad=5)
@@ -115,14 +127,6 @@ def _spectrum_axes(channel):
     steps = detector.electron_breaks()
     energy = np.concatenate([np.geomspace(0.1, 30.0, 256), steps, steps * (1.0 - 1e-9)])
     return np.unique(energy[(energy >= 0.1) & (energy <= 30.0)]), _KEV_EE, (0.2, 10.0), (0.98, 1.08)
-
-
-def _plain_numbers(axis, ticks):
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-
-    axis.set_major_locator(FixedLocator(ticks))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_locator(NullLocator())
 
 
 def figure_11(kernel, data, seed, points):
@@ -157,8 +161,6 @@ def _reach(name, channel, kernel, points):
 
 
 def _discovery(name, kernel, data, points):
-    from matplotlib.lines import Line2D
-
     with ThreadPoolExecutor(len(CHANNELS)) as pool:  # most of it is compilation, which one thread does slowly
         jobs = [pool.submit(_reach, name, channel, kernel, points) for channel in CHANNELS]
     reach = dict(zip(CHANNELS, [job.result() for job in jobs], strict=True))
@@ -175,7 +177,7 @@ def _discovery(name, kernel, data, points):
                 ax.plot(thresholds[1:], more, ls=DASHED, label=channel.upper(), **line)
                 if np.isfinite(less).any():
                     ax.plot(thresholds[1:], less, ls=DOTTED, **line)
-                    key["by a deficit"] = Line2D([], [], color=GREY, lw=1.6, ls=DOTTED)
+                    key["by a deficit"] = line_key(color=GREY, lw=1.6, ls=DOTTED)
             for channel in ("nr", "er"):
                 nominal, label = reach[channel][0][-1], f"nominal {channel.upper()}"
                 ax.plot(nominal, given, color=CHANNELS[channel], label=label, **STAR)
@@ -200,8 +202,8 @@ def _threshold_axes(ax):
     )
     above.tick_params(which="both", direction="in", labelsize=10)
     above.set_xlabel(f"[{_KEV_EE}]", fontsize=10, labelpad=3)
-    _plain_numbers(ax.xaxis, (0.7, 1, 2, 3, 5, 8))
-    _plain_numbers(above.xaxis, (0.1, 0.2, 0.5, 1, 1.5))
+    plain_ticks(ax.xaxis, (0.7, 1, 2, 3, 5, 8))
+    plain_ticks(above.xaxis, (0.1, 0.2, 0.5, 1, 1.5))
 
 
 @functools.cache

@@ -173,3 +173,19 @@ def plain_decades(ax) -> None:
     ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def plain_ticks(axis, ticks) -> None:
+    """Ticks of an x or y axis where they are told to be, as plain numbers, and no others."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+    axis.set_major_locator(FixedLocator(ticks))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
+
+
+def line_key(**properties):
+    """A line that is drawn in a legend alone."""
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], **properties)

@@ -187,7 +187,7 @@ def counts(experiment, rate, kind, threshold, low_ee, high_ee):
     return total
 
 
-@pytest.mark.parametrize("name", ("darwin", "lz"))
+@pytest.mark.parametrize("name", ("darwin", pytest.param("lz", marks=pytest.mark.slow)))
 @pytest.mark.parametrize("theta", THETAS[1:2])
 def test_nuclear_counts_against_quadrature(name, theta):
     edges = (1.5, 2.5, 4.0)

@@ -105,7 +105,9 @@ def test_figure_has_its_panels_and_its_note(name, drawn):
         assert quarter.std() > 0.01
 
 
-@pytest.mark.parametrize("name", ("5", "7", "8", "9", "12"))
+@pytest.mark.parametrize(
+    "name", ("5", "7", "9", *(pytest.param(n, marks=pytest.mark.slow) for n in ("8", "12")))
+)
 def test_every_panel_has_the_plane_the_truth_and_the_coupling_in_its_title(name, drawn):
     for benchmark, ax in panels(drawn(name)[0]).items():
         truth = lmt.benchmark(benchmark)
@@ -212,7 +214,7 @@ def test_figure_7_shows_limits_where_nothing_closes(drawn):
     assert "90% limit" in key(made)
 
 
-@pytest.mark.parametrize("name", "89")
+@pytest.mark.parametrize("name", [pytest.param("8", marks=pytest.mark.slow), "9"])
 def test_combinations_show_everything_and_the_band(name, drawn):
     made, note = drawn(name)
     assert "without (g-2)_mu" in note
@@ -224,6 +226,7 @@ def test_combinations_show_everything_and_the_band(name, drawn):
         assert sum(isinstance(c, mpl.contour.ContourSet) and c.filled for c in ax.collections) == 2
 
 
+@pytest.mark.slow
 def test_tension_is_zero_in_figure_8_and_not_in_figure_9(drawn):
     none, some = (tensions(drawn(name)[1]) for name in "89")
     assert list(none) == list(some) == list(lmt.BENCHMARKS)
@@ -287,7 +290,14 @@ def test_figure_10_shows_the_spectra_of_the_detector(kernel, excess, drawn):
     assert background[0, 1] == pytest.approx(1.85, abs=0.02) and background[-1, 1] > 3.0 * background[0, 1]
 
 
-@pytest.mark.parametrize("name, detector", [("11", lmt.darwin), ("13", lmt.lz), ("14", lmt.xenonnt)])
+@pytest.mark.parametrize(
+    "name, detector",
+    [
+        ("11", lmt.darwin),
+        pytest.param("13", lmt.lz, marks=pytest.mark.slow),
+        pytest.param("14", lmt.xenonnt, marks=pytest.mark.slow),
+    ],
+)
 def test_discovery_lines_are_exposures_of_detectors_with_that_threshold(name, detector, drawn):
     made, _ = drawn(name)
     for channel, i in [("nr", -1), ("er", -1)] if name != "11" else [("nr", 1), ("er", -1), ("nr+er", 1)]:
@@ -326,6 +336,7 @@ def test_figure_11_with_current_oscillations_shows_deficits(drawn):
         assert np.all(np.isnan(curves(ax)["NR"][:, 1])) and np.all(np.isfinite(curves(ax)["ER"]))
 
 
+@pytest.mark.slow
 def test_figure_12_closes_in_on_the_truth_and_excludes_lmu(drawn):
     made, note = drawn("12")
     assert key(made)[:4] == [r"$(g-2)_\mu,\ 2\sigma$", r"NA64$\mu$ + CE$\nu$NS", "DARWIN", "combined"]

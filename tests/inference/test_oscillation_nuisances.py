@@ -67,6 +67,7 @@ def assert_agrees(draws, values, weight, ess):
 COUPLINGS = np.exp(cells(*np.log([2e-4, 9e-4]), 160))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exposure", (200.0, 800.0))
 @pytest.mark.parametrize("true", (10.0, 90.0, 148.0))
 def test_delta_cp_agrees_with_the_grid(exposure, true):
