@@ -316,7 +316,7 @@ def command_line(generator):
 def figure_command(generator):
     kind = generator.randrange(4)
     if kind == 0:
-        wrong = generator.choice(["3", "10", "eight", "", "8.0", "fig8"])
+        wrong = generator.choice(["3", "15", "eight", "", "8.0", "fig8"])
         return ["figure", wrong], ["figure must be one of"]
     option = generator.choice(list(FIGURE_OPTIONS))
     if kind == 1:

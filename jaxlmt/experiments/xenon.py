@@ -59,7 +59,7 @@ class Xenon(Counting, Experiment):
     """Poisson counts per bin, of recoils by solar neutrinos and of the background.
 
     exposure [t yr]; acceptance: of a cut, for signal and background alike; background_rate: (n_bins,) per
-    tonne year before the cut; recoils: a :class:`jaxlmt.experiments.solar_recoils.Recoils` for each kind of
+    tonne year before the cut; recoils: a ``jaxlmt.experiments.solar_recoils.Recoils`` for each kind of
     recoil that the channel counts.
     """
 
@@ -138,7 +138,7 @@ class Xenon(Counting, Experiment):
 class ThresholdScan:
     """Rates above a threshold, as smooth functions of it: spectra on a fine grid of recoil energies.
 
-    spectra: one :class:`Recoils` for each kind of recoil, (n,) counts per tonne year at the nodes of a
+    spectra: one ``Recoils`` for each kind of recoil, (n,) counts per tonne year at the nodes of a
     quadrature; energy: (n,) of each; background: (n,) likewise, per tonne year.
     """
 
@@ -316,7 +316,7 @@ def xenon(
     """A liquid-xenon detector that counts recoils by solar neutrinos, as a :class:`Xenon` experiment.
 
     response: efficiency, resolution and background of ``"lz"``, ``"xenonnt"`` or ``"darwin"``
-    (:mod:`jaxlmt.detection.xenon`); channel: ``"nr"`` nuclear recoils, in keV_nr; ``"er"`` electron recoils,
+    (``jaxlmt.detection.xenon``); channel: ``"nr"`` nuclear recoils, in keV_nr; ``"er"`` electron recoils,
     in keV_ee; ``"nr+er"`` both, in keV_ee, without a cut between them; threshold_keV: where the efficiency is
     one half, nominal unless given; exposure [t yr]; bin_edges: of reconstructed energy, from the threshold up
     unless given; acceptance: of the cut that tells the two kinds of recoil apart, for signal and background,

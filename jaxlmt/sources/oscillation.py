@@ -46,9 +46,9 @@ class Oscillation:
     def probabilities(self, energy, source="8B", model="gs98"):
         """nu_e -> nu_e, nu_mu, nu_tau at Earth for ``energy`` [MeV] (n,): shape (n, 3), rows add up to one.
 
-        source, model: where the neutrinos are made, names as in :data:`jaxlmt.sources.solar.FLUXES`. Any
+        source, model: where the neutrinos are made, names as in ``jaxlmt.sources.solar.FLUXES``. Any
         energy >= 0; a scalar gives (3,). Raises ValueError for other names, negative energies, and parameters
-        out of range (:func:`check_oscillation`).
+        out of range (``check_oscillation``).
         """
         density, weight = DENSITY[model][choose("source", source, SOURCES)]
         osc = check_oscillation(self)
