@@ -44,6 +44,7 @@ def test_adding_an_experiment(tmp_path, monkeypatch):
     assert done.count("python") >= 4 and done.count("text") >= 3 and "missing_momentum.py" in done
 
 
+@pytest.mark.slow
 def test_differences_are_measured():
     """Every table of the page is what ``docs/differences.py`` computes now; all of them are shown."""
     measuring = runpy.run_path(str(DOCS / "differences.py"))

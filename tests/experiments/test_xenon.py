@@ -202,6 +202,7 @@ def test_nuclear_counts_against_quadrature(name, theta):
     np.testing.assert_allclose(np.asarray(experiment.expected(theta)) / scale, expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_electron_counts_against_quadrature():
     theta = lmt.benchmark("BP1")
     experiment = lmt.xenonnt(channel="er", threshold_keV=1.0, bin_edges=(1.0, 2.0))
