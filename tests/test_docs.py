@@ -9,6 +9,8 @@ import sys
 from functools import reduce
 from pathlib import Path
 
+import pytest
+
 import jaxlmt
 
 DOCS = Path(__file__).parents[1] / "docs"
