@@ -32,7 +32,6 @@ from ..sources import solar
 from ..sources.oscillation import DENSITY, Oscillation, flavour_coefficients, matter_cosine
 from .base import frozen
 
-PROCESSES = ("nuclear", "electron")
 ANGLES = ("theta12", "theta13", "theta23", "delta_cp", "dm21", "dm31")
 SHAPE = "shape.8B"
 
@@ -208,12 +207,12 @@ def _cosine_nodes(source, model, low, high, share):
         nodes = chebyshev_nodes(low, high, n)
         coarse = _trial_cosines_at(nodes, region)
         if share * np.max(np.abs(coarse @ lagrange_projection(fine, nodes).T - exact)) < _TOLERANCE:
-            break
-    return nodes
+            return nodes
+    raise RuntimeError(f"{_MOST_NODES} energies do not reach {_TOLERANCE:g} between {low:g} and {high:g} MeV")
 
 
 def _trials(source, model, nodes):
-    """(K, K): directions of all that a flavour of ``source`` can be at ``nodes`` (K,), times their sizes."""
+    """(K, <= K): directions of all that a flavour of ``source`` can be at ``nodes``, times their sizes."""
     cosines = _trial_cosines_at(nodes, DENSITY[model][source])
     found = np.concatenate([np.ones((1, nodes.size)), cosines])
     if source == "8B":
@@ -245,6 +244,8 @@ def _directions(trials):
 def _combined(rows, trials):
     """(left, sizes, right): for ``trials``, ``rows`` (m, n) are left (m, R) @ right.T (R, n)."""
     left, sizes, _ = np.linalg.svd(rows @ trials, full_matrices=False)
+    if sizes[0] == 0.0:  # nothing is seen at all
+        sizes[0] = 1.0
     kept = sizes > _DIGITS * sizes[0]
     return left[:, kept], sizes[kept], rows.T @ left[:, kept]
 
@@ -290,7 +291,7 @@ class Spectra:
         self._trials = np.zeros((self.energy.size, self.energy.size))
         for row, found in zip(self.membership, trials, strict=True):
             (own,) = np.nonzero(row)
-            self._trials[np.ix_(own, own)] = found
+            self._trials[np.ix_(own, own[: found.shape[1]])] = found
         self.parts = []
         for index, (isotope, share) in enumerate(self._scatterers):
             values = np.concatenate([block[index] for block in blocks], axis=2).transpose(0, 2, 1)

@@ -107,19 +107,23 @@ class Xenon(Counting, Experiment):
         """d R/d E_R [1/(t yr keV)] before efficiency, resolution and cuts; shape (n,).
 
         recoil_energy_keV: (n,) > 0, keV_nr in the channel ``"nr"``, keV_ee in the others, where nuclear
-        recoils are added per keV_ee. theta: a :class:`jaxlmt.HiddenPhoton` of scalars; nuisances: dict,
-        nominal where missing. Raises ValueError for invalid arguments.
+        recoils are added per keV_ee; 0 beyond the endpoint. theta: a :class:`jaxlmt.HiddenPhoton` of scalars;
+        nuisances: dict, nominal where missing. Raises ValueError for invalid arguments.
         """
         energy = values("recoil_energy_keV", np.atleast_1d(recoil_energy_keV), low=0.0, low_open=True)
         settings = dict(self.settings)
+        # the fluxes that no bin sees, for energies below the bins
+        parameters = {**{flux_name(s): np.float64(1.0) for s in solar.SOURCES}, **self.parameters(nuisances)}
         total = 0.0
         for process in PROCESSES[self.channel]:
             recoil, jacobian = energy, 1.0
             if process == "nuclear" and self.channel != "nr":
                 recoil, jacobian = map(np.asarray, _recoil_and_slope(energy))
-            jacobian = np.broadcast_to(jacobian, energy.shape)
-            folded = _spectra(process, recoil, **settings).folded(jacobian)
-            total = total + _counts(folded, check_theta(theta), self.parameters(nuisances))
+            top = highest_recoil_keV(process, "hep", settings["target"], settings["kinematics"])
+            weight = np.where(recoil < top, jacobian, 0.0)
+            recoil = np.minimum(recoil, (1.0 - 1e-6) * top)
+            folded = _spectra(process, recoil, **settings).folded(weight)
+            total = total + _counts(folded, check_theta(theta), parameters)
         return total
 
     def thresholds(self, lowest_keV=None):
@@ -138,11 +142,13 @@ class Xenon(Counting, Experiment):
 class ThresholdScan:
     """Rates above a threshold, as smooth functions of it: spectra on a fine grid of recoil energies.
 
-    spectra: one ``Recoils`` for each kind of recoil, (n,) counts per tonne year at the nodes of a
-    quadrature; energy: (n,) of each; background: (n,) likewise, per tonne year.
+    lowest, top: of the thresholds that may be asked for, in the unit of the experiment's bins; spectra: one
+    ``Recoils`` for each kind of recoil, (n,) counts per tonne year at the nodes of a quadrature; energy: (n,)
+    of each; background: (n,) likewise, per tonne year.
     """
 
     experiment: Xenon
+    lowest: float
     top: float
     spectra: tuple
     energy: tuple
@@ -151,12 +157,15 @@ class ThresholdScan:
     def rates(self, theta, threshold_keV, nuisances=None):
         """(signal, background), per tonne year with the acceptance, each of the shape of ``threshold_keV``.
 
-        The signal includes the Standard Model's. Differentiable in everything; to 1e-4 of
-        the rates of an experiment that is folded at that threshold. Raises ValueError for invalid arguments.
+        The signal includes the Standard Model's. Differentiable in everything; to 1e-6 of the rates of an
+        experiment that is folded at that threshold. Raises ValueError for invalid arguments, thresholds below
+        ``lowest`` or above ``top`` among them.
         """
         if not is_traced(threshold_keV):
-            highest = np.max(values("threshold_keV", threshold_keV, low=0.0, low_open=True))
-            number("threshold_keV", highest, high=float(self.top))
+            asked = values("threshold_keV", threshold_keV)
+            lowest, top = float(self.lowest) * (1.0 - 1e-12), float(self.top)
+            for extreme in (asked.min(), asked.max()):
+                number("threshold_keV", extreme, low=lowest, high=top)
         parameters = self.experiment.parameters(nuisances)
         return _rates(self, check_theta(theta), to_float64(threshold_keV), parameters)
 
@@ -277,7 +286,7 @@ def _scan(experiment, lowest):
         energies.append(frozen(energy))
         rough = detector.background(name, energy) if process == "electron" else np.zeros_like(energy)
         backgrounds.append(frozen(weight * np.asarray(rough)))
-    return ThresholdScan(experiment, top, tuple(spectra), tuple(energies), tuple(backgrounds))
+    return ThresholdScan(experiment, lowest, top, tuple(spectra), tuple(energies), tuple(backgrounds))
 
 
 def _fold(name, channel, bin_edges, threshold, settings):

@@ -95,7 +95,7 @@ def nuclear_rate(recoil_keV, theta, experiment, target=XENON, kinematics="exact"
 
         form = float(helm_form_factor(recoil_keV, isotope)) ** 2
         scale = m / np.pi * form * c.HBARC_MEV_CM**2 * 1e-3 * atoms * share
-        for source in ("8B", "hep"):
+        for source in solar.SOURCES:
             flux = solar.FLUXES["gs98"][source][0]
             part = sources_with(lambda e, s=source: integrand(e, source=s), minimum, source)
             total += flux * scale * part
@@ -310,3 +310,34 @@ def test_angles_in_radians_are_refused():
 def test_thresholds_below_the_verified_quenching_warn():
     with pytest.warns(UserWarning, match="0.7 keV_nr"):
         lmt.darwin(threshold_keV=0.5)
+
+
+# --- the ends of the range -------------------------------------------------------------------------
+
+
+def test_spectra_far_below_and_beyond_the_endpoint(nuclear):
+    theta = lmt.benchmark("BP1")
+    found = np.asarray(nuclear.differential_rate([1e-3, 0.03, 7.0], theta))
+    expected = [nuclear_rate(e, theta, nuclear) for e in (1e-3, 0.03)]
+    np.testing.assert_allclose(found[:2], expected, rtol=1e-8)
+    assert found[2] == 0.0 and float(nuclear.differential_rate(7.0, theta)[0]) == 0.0
+
+
+@pytest.mark.parametrize("channel, threshold", [("nr", 0.2), ("nr", 12.0), ("er", 0.05), ("nr+er", 0.05)])
+@pytest.mark.filterwarnings("ignore:threshold_keV")
+def test_the_lowest_and_highest_thresholds_fold(channel, threshold):
+    experiment = lmt.darwin(channel=channel, threshold_keV=threshold)
+    for theta in (NOTHING, lmt.benchmark("BP1")):
+        found = np.asarray(experiment.expected(theta))
+        assert np.isfinite(found).all() and (found >= 0.0).all()
+
+
+def test_a_scan_refuses_thresholds_that_it_does_not_cover(nuclear):
+    scan = nuclear.thresholds(lowest_keV=0.9)
+    theta = lmt.benchmark("BP1")
+    rates = [float(scan.rates(theta, t)[0]) for t in (0.9, 1.0)]
+    expected = float(np.sum(np.asarray(nuclear.expected(theta)))) / nuclear.exposure
+    assert rates[1] == pytest.approx(expected, rel=1e-6) and rates[0] > rates[1]
+    for threshold in (0.8, 14.0, np.nan):
+        with pytest.raises(ValueError, match="threshold_keV must be"):
+            scan.rates(NOTHING, threshold)
