@@ -1,4 +1,4 @@
-"""The hidden photon of a gauged lepton number: parameters, benchmarks, mixing, widths.
+"""The hidden photon of a gauged lepton number, with or without dark matter: parameters, benchmarks, widths.
 
 Conventions (Amaral et al. 2104.03297, eqs 5-12): the interaction is
 L = -(g_x j_x - e eps_x j_em) A', so that the mixing induced by Lmu-Ltau charges is negative,
@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .constants import ELECTRIC_CHARGE, HBARC_MEV_CM, MASS_ELECTRON, MASS_MUON, MASS_TAU
+from .distributions import Distribution, TiedToCoupling
 from .mixing import imaginary_mixing, mixing
 from .pytrees import pytree
 from .validation import check_theta, choose, is_traced, switch, to_float64, values
@@ -50,6 +51,10 @@ class HiddenPhoton:
     charges: LeptonCharges = field(default=LMU_LTAU)
     running: bool = field(default=False, kw_only=True, metadata={"static": True})
 
+    def hidden_widths(self):
+        """{channel: Gamma [MeV]} of decays beyond the Standard Model: none."""
+        return {}
+
 
 MIXING_RATIO_PAPER = -1.0 / 70.0  # eps_x/g_x of Lmu-Ltau as rounded in eq 11
 MIXING_RATIO_ONE_LOOP = ELECTRIC_CHARGE / (6.0 * pi**2) * log(MASS_MUON / MASS_TAU)  # eq 11, exact
@@ -61,6 +66,75 @@ _BENCHMARKS = {  # Table 1: M_A' [MeV], g_x
     "BP4": (100.0, 1e-3),
 }
 BENCHMARKS = tuple(_BENCHMARKS)
+
+
+class _WithDarkMatter:
+    """What the two parametrisations of the dark fermion share."""
+
+    def __post_init__(self):
+        if self.eps_x is None:
+            prior = isinstance(self.g_x, Distribution)
+            predicted = TiedToCoupling(MIXING_RATIO_PAPER) if prior else MIXING_RATIO_PAPER * self.g_x
+            object.__setattr__(self, "eps_x", predicted)
+
+    def hidden_widths(self):
+        """{"psi": Gamma(A' -> psi psibar) [MeV]}, zero where closed; nothing with ``dark_decays=False``."""
+        if not self.dark_decays:
+            return {}
+        return {"psi": _pair_width(self.g_x * self.dm_charge, self.mass, self.delta)}
+
+
+@pytree
+class DarkMatter(_WithDarkMatter):
+    """A hidden photon and a Dirac fermion psi of the same gauge group, Drees & Zhao 2107.14528, eq 2.1.
+
+    g_x, mass, eps_x, charges, running: as in :class:`HiddenPhoton`, which it can stand for everywhere (their
+    g_X, m_X, and -eps_A); eps_x is -g_x/70 unless given. dm_mass: m_psi [MeV] (> 0); dm_charge: q_psi (not
+    0).
+    dark_decays: static. If False, A' -> psi psibar is left out of the width, as in the paper.
+    Near the pole, m_psi = mass/2, :meth:`from_delta` keeps the digits that m_psi loses.
+    """
+
+    g_x: float
+    mass: float
+    dm_mass: float
+    dm_charge: float = 1.0
+    eps_x: float | None = None
+    charges: LeptonCharges = field(default=LMU_LTAU)
+    running: bool = field(default=False, kw_only=True, metadata={"static": True})
+    dark_decays: bool = field(default=True, kw_only=True, metadata={"static": True})
+
+    @property
+    def delta(self):
+        """4 m_psi^2/M_A'^2 - 1, positive above the pole: without cancellation, the masses taken as exact."""
+        return (2.0 * self.dm_mass - self.mass) * (2.0 * self.dm_mass + self.mass) / self.mass**2
+
+    @staticmethod
+    def from_delta(g_x, mass, delta, dm_charge=1.0, eps_x=None, charges=LMU_LTAU, **settings):
+        """The same model with ``delta`` = 4 m_psi^2/M_A'^2 - 1 (> -1) as its parameter in place of m_psi."""
+        return ResonantDarkMatter(g_x, mass, delta, dm_charge, eps_x, charges, **settings)
+
+
+@pytree
+class ResonantDarkMatter(_WithDarkMatter):
+    """:class:`DarkMatter` with ``delta`` = 4 m_psi^2/M_A'^2 - 1 (> -1) in place of the mass of psi.
+
+    What a prior mirrors that searches on both sides of the pole.
+    """
+
+    g_x: float
+    mass: float
+    delta: float
+    dm_charge: float = 1.0
+    eps_x: float | None = None
+    charges: LeptonCharges = field(default=LMU_LTAU)
+    running: bool = field(default=False, kw_only=True, metadata={"static": True})
+    dark_decays: bool = field(default=True, kw_only=True, metadata={"static": True})
+
+    @property
+    def dm_mass(self):
+        """m_psi [MeV]."""
+        return 0.5 * self.mass * jnp.sqrt(1.0 + self.delta)
 
 
 def benchmark(name, *, mixing_ratio=MIXING_RATIO_PAPER, charges=LMU_LTAU, running=False):
@@ -90,15 +164,19 @@ def pair_width(coupling, mass, fermion_mass):
 
     Drees & Zhao 2107.14528, eq 2.4. At threshold exactly the lower-side gradient, zero, is returned.
     """
-    ratio = (fermion_mass / mass) ** 2
-    is_open = ratio < 0.25
-    ratio = jnp.where(is_open, ratio, 0.0)
-    width = coupling**2 * mass / (12.0 * pi) * (1.0 + 2.0 * ratio) * jnp.sqrt(1.0 - 4.0 * ratio)
+    return _pair_width(coupling, mass, (2.0 * fermion_mass / mass) ** 2 - 1.0)
+
+
+def _pair_width(coupling, mass, delta):
+    """The same as a function of delta = 4 m_f^2/M^2 - 1, which is exact near threshold."""
+    is_open = delta < 0.0
+    delta = jnp.where(is_open, delta, -1.0)
+    width = coupling**2 * mass / (12.0 * pi) * (1.5 + 0.5 * delta) * jnp.sqrt(-delta)
     return jnp.where(is_open, width, 0.0)
 
 
 def channel_widths(theta):
-    """{channel: Gamma [MeV]}, a pure kernel; channels nu_e, nu_mu, nu_tau, e, mu, tau (pairs).
+    """{channel: Gamma [MeV]}, a pure kernel; channels nu_e, nu_mu, nu_tau, e, mu, tau (pairs), and psi.
 
     Drees & Zhao 2107.14528, eq 2.4. Hadronic decays, which need eps_x^2 above 2 m_pi, are left out (below
     1e-4 of the total).
@@ -119,13 +197,18 @@ def channel_widths(theta):
         "e": electron,
         "mu": pair_width(theta.g_x * q.mu, theta.mass, MASS_MUON),
         "tau": pair_width(theta.g_x * q.tau, theta.mass, MASS_TAU),
+        **theta.hidden_widths(),
     }
 
 
+CHARGED = ("e", "mu", "tau")
+
+
 def widths(theta):
-    """(invisible, visible) [MeV]: neutrino pairs, charged-lepton pairs. Pure kernel."""
+    """(invisible, visible) [MeV]: neutrino and dark pairs, charged-lepton pairs. Pure kernel."""
     each = channel_widths(theta)
-    return each["nu_e"] + each["nu_mu"] + each["nu_tau"], each["e"] + each["mu"] + each["tau"]
+    visible = [each[name] for name in CHARGED]
+    return sum(width for name, width in each.items() if name not in CHARGED), sum(visible)
 
 
 def inverse_decay_length(theta, energy):
@@ -193,7 +276,8 @@ def _check_mixing(theta, q2):
 
 
 def partial_widths(theta):
-    """{channel: partial width [MeV]} for the pairs nu_e, nu_mu, nu_tau, e, mu, tau; 0 below threshold.
+    """{channel: partial width [MeV]} for the pairs nu_e, nu_mu, nu_tau, e, mu, tau; 0 below threshold. With
+    :class:`DarkMatter` psi is one of them.
 
     Drees & Zhao 2107.14528, eq 2.4; e+e- with the mixing at q^2 = M_A'^2, complex where it runs. Any positive
     mass [MeV]; raises ValueError for invalid parameters.
@@ -217,10 +301,11 @@ def branching_ratios(theta):
 def invisible_branching_ratio(theta):
     """BR(A' -> nu nubar), summed over flavours; 1 up to e+e- below 2 m_mu, then 1/2 (Lmu-Ltau) or 1/3.
 
-    1 for an A' that cannot decay. Any positive mass [MeV]; raises ValueError for invalid parameters.
+    psi psibar is invisible too. 1 for an A' that cannot decay. Any positive mass [MeV]; raises ValueError for
+    invalid parameters.
     """
     each = branching_ratios(theta)
-    return 1.0 - (each["e"] + each["mu"] + each["tau"])
+    return 1.0 - sum(each[name] for name in CHARGED)
 
 
 def decay_length(theta, energy):
