@@ -1,0 +1,87 @@
+"""A published number as an experiment of one bin: measured with a Gaussian error, or bounded from above."""
+
+import abc
+import functools
+import tomllib
+from dataclasses import field
+from importlib import resources
+
+import jax.numpy as jnp
+import numpy as np
+from scipy.special import ndtri
+
+from ..pytrees import pytree
+from ..statistics import gaussian_log_ratio
+from ..validation import values
+from .base import Experiment, Observation, frozen
+
+
+@pytree
+class Measurement(Experiment):
+    """``measured`` +- ``sigma``; :meth:`observe` without an argument takes the measured value.
+
+    Subclasses say what is predicted: ``rate``, (1,).
+    """
+
+    name: str = field(metadata={"static": True})
+    measured: float
+    sigma: np.ndarray
+    bin_edges: np.ndarray
+    background: np.ndarray
+    nominal: dict
+    nuisances: dict
+
+    value_label = ""
+
+    @abc.abstractmethod
+    def rate(self, theta, parameters):
+        """What is measured, (1,), as predicted: a pure kernel of scalar leaves."""
+
+    def log_likelihood(self, counts, theta, parameters):
+        return gaussian_log_ratio(counts, self.predict(theta, parameters), self.sigma**2)
+
+    def draw(self, generator, mean):
+        return generator.normal(mean, self.sigma)
+
+    def observe(self, value=None):
+        """This experiment with ``value`` as its datum; the published one unless given."""
+        value = self.measured if value is None else value
+        return Observation(self, values(f"data of {self.name}", np.atleast_1d(value), shape=(1,)))
+
+
+class UpperBound:
+    """Mixin for a :class:`Measurement`: what exceeds the datum costs, -2 ln L = ((rate - datum)/sigma)^2.
+
+    It states a limit as if the published analysis had found its best value, or anything below, ``measured``,
+    and a Gaussian above: ``sigma`` = :func:`sigma_of_limit`, so that the published limit is met at its
+    confidence level. Nothing is learnt below; a posterior that leans on a bound shows it as a shoulder.
+    """
+
+    def log_likelihood(self, counts, theta, parameters):
+        excess = jnp.maximum(self.predict(theta, parameters) - counts, 0.0)
+        return gaussian_log_ratio(excess, jnp.zeros_like(excess), self.sigma**2)
+
+
+def sigma_of_limit(limit, level, best=0.0):
+    """Standard deviation of the Gaussian above ``best`` that leaves 1 - ``level`` beyond ``limit``."""
+    return (limit - best) / ndtri(level)
+
+
+def published(made, *, name, measured, sigma, nominal=None, nuisances=None):
+    """A :class:`Measurement` of the class ``made``: one bin, no background."""
+    return made(
+        name=name,
+        measured=float(measured),
+        sigma=frozen([sigma]),
+        bin_edges=frozen([0.0, 1.0]),
+        background=frozen([0.0]),
+        nominal={} if nominal is None else nominal,
+        nuisances={} if nuisances is None else nuisances,
+    )
+
+
+@functools.cache
+def table(name):
+    """The table ``data/<name>.toml`` of published numbers, as a dict."""
+    text = resources.files("jaxlmt").joinpath(f"data/{name}.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
