@@ -6,6 +6,7 @@ NumPyro, arviz or matplotlib is loaded on first use.
 
 import importlib
 
+from .darkmatter.white_dwarfs import white_dwarf_emission
 from .distributions import (
     LogUniform,
     Normal,
@@ -44,6 +45,7 @@ from .model import (
 from .nuclei import ARGON_40, Isotope
 from .processes.bremsstrahlung import bremsstrahlung_cross_section
 from .processes.cevns import cevns_cross_section
+from .processes.dark_electron import dm_electron_cross_section
 from .processes.gminus2 import coupling_from_delta_a_mu, delta_a_mu
 from .settings import enable_compilation_cache, enable_x64
 from .sources.oscillation import Oscillation, oscillation
@@ -110,6 +112,7 @@ __all__ = [
     "darwin",
     "decay_length",
     "delta_a_mu",
+    "dm_electron_cross_section",
     "enable_compilation_cache",
     "enable_x64",
     "ess",
@@ -127,6 +130,7 @@ __all__ = [
     "significance",
     "spallation",
     "total_width",
+    "white_dwarf_emission",
     "xenon",
     "xenonnt",
     *_LAZY,

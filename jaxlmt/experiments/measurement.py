@@ -37,8 +37,13 @@ class Measurement(Experiment):
     def rate(self, theta, parameters):
         """What is measured, (1,), as predicted: a pure kernel of scalar leaves."""
 
+    def residual(self, counts, mean):
+        """What :attr:`sigma` is the error of, (1,): zero where datum and prediction agree."""
+        return counts - mean
+
     def log_likelihood(self, counts, theta, parameters):
-        return gaussian_log_ratio(counts, self.predict(theta, parameters), self.sigma**2)
+        residual = self.residual(counts, self.predict(theta, parameters))
+        return gaussian_log_ratio(residual, jnp.zeros_like(residual), self.sigma**2)
 
     def draw(self, generator, mean):
         return generator.normal(mean, self.sigma)
@@ -57,9 +62,27 @@ class UpperBound:
     confidence level. Nothing is learnt below; a posterior that leans on a bound shows it as a shoulder.
     """
 
-    def log_likelihood(self, counts, theta, parameters):
-        excess = jnp.maximum(self.predict(theta, parameters) - counts, 0.0)
-        return gaussian_log_ratio(excess, jnp.zeros_like(excess), self.sigma**2)
+    def residual(self, counts, mean):
+        return jnp.minimum(super().residual(counts, mean), 0.0)
+
+
+class Logarithmic:
+    """Mixin for a :class:`Measurement` of something positive: its logarithm is Gaussian, ``sigma`` relative.
+
+    Predictions from 1e-300 to 1e300 keep their slope; what lies beyond counts as the end.
+    """
+
+    def residual(self, counts, mean):
+        return jnp.log(counts) - jnp.log(jnp.clip(mean, 1e-300, 1e300))
+
+    def draw(self, generator, mean):
+        return mean * np.exp(generator.normal(0.0, self.sigma, np.shape(mean)))
+
+    def observe(self, value=None):
+        """This experiment with ``value`` > 0 as its datum; the published one unless given."""
+        if value is not None:
+            values(f"data of {self.name}", value, low=0.0, low_open=True)
+        return super().observe(value)
 
 
 def sigma_of_limit(limit, level, best=0.0):
@@ -67,8 +90,8 @@ def sigma_of_limit(limit, level, best=0.0):
     return (limit - best) / ndtri(level)
 
 
-def published(made, *, name, measured, sigma, nominal=None, nuisances=None):
-    """A :class:`Measurement` of the class ``made``: one bin, no background."""
+def published(made, *, name, measured, sigma, nominal=None, nuisances=None, **fields):
+    """A :class:`Measurement` of the class ``made``: one bin, no background; fields: those of its own."""
     return made(
         name=name,
         measured=float(measured),
@@ -77,6 +100,7 @@ def published(made, *, name, measured, sigma, nominal=None, nuisances=None):
         background=frozen([0.0]),
         nominal={} if nominal is None else nominal,
         nuisances={} if nuisances is None else nuisances,
+        **fields,
     )
 
 
