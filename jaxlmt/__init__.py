@@ -16,6 +16,7 @@ from .distributions import (
     TiedToCoupling,
     Uniform,
 )
+from .experiments.astrophysics import sensei, white_dwarfs
 from .experiments.gminus2 import gminus2
 from .experiments.na64mu import na64mu
 from .experiments.spallation import ccm, cenns610, ess, ess10, spallation
@@ -127,10 +128,12 @@ __all__ = [
     "na64mu",
     "oscillation",
     "partial_widths",
+    "sensei",
     "significance",
     "spallation",
     "total_width",
     "white_dwarf_emission",
+    "white_dwarfs",
     "xenon",
     "xenonnt",
     *_LAZY,

@@ -27,9 +27,9 @@ def white_dwarfs():
     """White dwarfs cool no faster than with twice the Standard Model's neutrino emission.
 
     One-sided (:class:`~jaxlmt.experiments.measurement.UpperBound`): the best value of
-    :func:`jaxlmt.white_dwarf_emission` is 0, and 1, beyond which the source excludes, is taken as its 95% limit;
-    no level is quoted there. Drees & Zhao 2107.14528, eq 3.18, after Dreiner et al. 1303.7232. For M_A' above
-    about 1 MeV.
+    :func:`jaxlmt.white_dwarf_emission` is 0; 1, beyond which the source excludes, is taken as its 95% limit,
+    as no level is quoted there. Drees & Zhao 2107.14528, eq 3.18, after Dreiner et al. 1303.7232. For M_A'
+    above about 1 MeV.
     """
     start_fold()
     entry = table("dark_sector")["white_dwarfs"]

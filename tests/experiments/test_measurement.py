@@ -9,7 +9,7 @@ from scipy.integrate import quad
 from scipy.stats import norm
 
 import jaxlmt as lmt
-from jaxlmt.experiments.measurement import Measurement, UpperBound, published, sigma_of_limit
+from jaxlmt.experiments.measurement import Logarithmic, Measurement, UpperBound, published, sigma_of_limit
 from jaxlmt.pytrees import pytree
 
 
@@ -21,6 +21,16 @@ class Coupling(Measurement):
 
 @pytree
 class CouplingBound(UpperBound, Coupling):
+    pass
+
+
+@pytree
+class LogCoupling(Logarithmic, Coupling):
+    pass
+
+
+@pytree
+class LogCouplingBound(UpperBound, Logarithmic, Coupling):
     pass
 
 
@@ -64,3 +74,29 @@ def test_data_of_a_bound():
     np.testing.assert_array_equal(bound.asimov(photon(1e-3)).counts, [2e-3])
     with pytest.raises(ValueError, match=r"data of coupling must be finite; got nan"):
         bound.observe(np.nan)
+
+
+def test_a_logarithm_is_gaussian():
+    joint = lmt.Joint([made(LogCoupling, 3e-3, 0.1).observe()])
+    for g_x in (1e-8, 1.5e-3, 4e-3):
+        expected = -0.5 * (np.log(3e-3 / (2 * g_x)) / 0.1) ** 2
+        assert float(joint.log_likelihood(photon(g_x))) == pytest.approx(expected, rel=1e-12, abs=1e-20)
+        slope = jax.grad(joint.log_likelihood)(photon(g_x)).g_x
+        assert float(slope) == pytest.approx(np.log(3e-3 / (2 * g_x)) / 0.1**2 / g_x, rel=1e-9, abs=1e-9)
+    value, gradient = jax.value_and_grad(joint.log_likelihood)(photon(0.0))
+    assert np.isfinite(value) and value < -1e6 and float(gradient.g_x) == 0.0
+
+
+def test_a_bound_on_a_logarithm():
+    joint = lmt.Joint([made(LogCouplingBound, 3e-3, 0.1).observe()])
+    assert float(joint.log_likelihood(photon(1e-9))) == 0.0
+    assert float(joint.log_likelihood(photon(3e-3))) == pytest.approx(-50 * np.log(2) ** 2, rel=1e-12)
+
+
+def test_data_of_a_logarithm():
+    term = made(LogCoupling, 3e-3, 0.1)
+    keys = jax.random.split(jax.random.key(1), 400)
+    drawn = np.log([term.toy(key, photon(1e-3)).counts[0] / 2e-3 for key in keys]) / 0.1
+    assert abs(drawn.mean()) < 4.5 / 20 and abs(drawn.var() - 1.0) < 4.5 * np.sqrt(2 / 400)
+    with pytest.raises(ValueError, match=r"data of coupling must be finite and > 0; got 0.0"):
+        term.observe(0.0)
