@@ -17,6 +17,7 @@ from .distributions import (
     Uniform,
 )
 from .experiments.astrophysics import sensei, white_dwarfs
+from .experiments.cosmology import radiation
 from .experiments.gminus2 import gminus2
 from .experiments.na64mu import na64mu
 from .experiments.spallation import ccm, cenns610, ess, ess10, spallation
@@ -128,6 +129,7 @@ __all__ = [
     "na64mu",
     "oscillation",
     "partial_widths",
+    "radiation",
     "sensei",
     "significance",
     "spallation",

@@ -24,6 +24,8 @@ from .distributions import (
     Uniform,
     check_distribution,
 )
+from .experiments.astrophysics import sensei, white_dwarfs
+from .experiments.cosmology import radiation
 from .experiments.gminus2 import gminus2
 from .experiments.na64mu import na64mu
 from .experiments.spallation import ccm, cenns610, ess, ess10, spallation
@@ -54,6 +56,9 @@ FACTORIES = {
     "lz": lz,
     "xenonnt": xenonnt,
     "darwin": darwin,
+    "radiation": radiation,
+    "white_dwarfs": white_dwarfs,
+    "sensei": sensei,
 }
 EXPERIMENTS = tuple(FACTORIES)
 # Types of a detector of one's own: from nothing, or from one that exists.
@@ -62,7 +67,8 @@ _OF_XENON = (xenon, lz, xenonnt, darwin)
 SOLAR = tuple(name for name, factory in FACTORIES.items() if factory in _OF_XENON)
 TYPES = {factory.__name__: factory for factory in (*_OF_A_SOURCE, *_OF_XENON)}
 DATA = ("asimov", "toy", "measured")
-PUBLISHED = ("gminus2",)  # whose measured data the package knows
+# whose measured data the package knows
+PUBLISHED = ("gminus2", "radiation", "white_dwarfs", "sensei")
 
 DISTRIBUTIONS = {
     "uniform": Uniform,

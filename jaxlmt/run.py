@@ -9,11 +9,17 @@ import numpy as np
 from . import results
 from .config import PLOTS
 from .distributions import Distribution, TiedToCoupling
-from .experiments.gminus2 import GMinus2
+from .experiments.measurement import Measurement
 from .model import MIXING_RATIO_PAPER, HiddenPhoton
 
 # What a run leaves in its folder.
 ANALYSIS, POSTERIOR, SUMMARY, CHECKPOINT = "analysis.toml", "posterior.nc", "summary.json", "chains.npz"
+# An A' without coupling, too heavy to have been in the primordial plasma.
+STANDARD_MODEL = HiddenPhoton(0.0, 1e4, 0.0)
+
+
+def _predicts(experiment, theta):
+    return hasattr(theta, "dm_charge") or not experiment.needs_dark_matter
 
 
 def unfinished(folder):
@@ -139,13 +145,13 @@ class Run:
         from . import plots
 
         experiments, truth = self.joint.experiments, self.analysis.truth
-        points = {"standard_model": HiddenPhoton(0.0, 1.0, 0.0), "truth": truth}
+        points = {"standard_model": STANDARD_MODEL, "truth": truth}
         means = {
-            which: {e.name: e.asimov(theta).counts for e in experiments}
+            which: {e.name: e.asimov(theta).counts for e in experiments if _predicts(e, theta)}
             for which, theta in points.items()
             if theta is not None
         }
-        measured = [e for e in experiments if isinstance(e, GMinus2)]
+        measured = [e for e in experiments if isinstance(e, Measurement)]
         return plots.spectra(
             self.posterior,
             experiments=[e.name for e in experiments],

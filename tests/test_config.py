@@ -57,7 +57,7 @@ def test_fields_of_experiments_are_those_of_their_factories():
     assert table["experiments"]["ccm"]["isotope"] == "40Ar"
 
 
-@pytest.mark.parametrize("name", [name for name in EXPERIMENTS if name != "gminus2"])
+@pytest.mark.parametrize("name", EXPERIMENTS)
 def test_default_experiment_is_that_of_its_factory(name):
     table = resolved({"truth": {"benchmark": "BP1"}, "experiments": {name: {}}})
     assert experiment(name, table["experiments"][name]) is getattr(lmt, name)()

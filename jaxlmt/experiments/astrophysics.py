@@ -42,6 +42,7 @@ class Sensei(UpperBound, Measurement):
     """Cross section of psi on electrons [cm^2], bounded from above."""
 
     axis_label = r"$\bar\sigma_e$ [cm$^2$]"
+    needs_dark_matter = True
 
     def rate(self, theta, parameters):
         del parameters

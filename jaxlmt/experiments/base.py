@@ -28,6 +28,8 @@ class Experiment(abc.ABC):
     # What to write on the axes of a picture: the bins, the data.
     axis_label = ""
     value_label = "events"
+    # Whether theta must be a :class:`jaxlmt.DarkMatter`.
+    needs_dark_matter = False
 
     @property
     def title(self):

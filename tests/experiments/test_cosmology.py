@@ -1,0 +1,77 @@
+"""Relic abundance, N_eff and ionisation as terms: published numbers, meaning, nuisances."""
+
+import jax
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.optimize import brentq
+from scipy.stats import chi2, norm
+
+import jaxlmt as lmt
+
+
+def entropy_share(x, sign):
+    """F of eq 3.13, by adaptive quadrature."""
+
+    def integrand(y):
+        return (4 * y**2 - x**2) * np.sqrt(y**2 - x**2) / (np.exp(y) + sign)
+
+    return 30 / (7 * np.pi**4) * quad(integrand, x, x + 60, epsabs=0, epsrel=1e-11, limit=200)[0]
+
+
+def n_eff(mass, r, n_nu=3.0, decoupling=2.3):
+    share = 1.5 * entropy_share(mass / decoupling, -1.0)
+    if r is not None:
+        share += 2.0 * entropy_share(r * mass / decoupling, 1.0)
+    return n_nu * (1 + share / n_nu) ** (4 / 3)
+
+
+# ------------------------------------------------------------------------------------------- N_eff
+@pytest.mark.parametrize("name, mean, sigma", [("planck2018", 2.99, 0.17), ("act_dr6", 2.86, 0.13)])
+def test_radiation_is_gaussian(name, mean, sigma):
+    joint = lmt.Joint([lmt.radiation(name).observe()])
+    for mass in (8.0, 25.0, 200.0):
+        predicted = n_eff(mass, 0.51, 3.044)
+        expected = norm(predicted, sigma).logpdf(mean) - norm(0, sigma).logpdf(0)
+        found = float(joint.log_likelihood(lmt.DarkMatter(5e-4, mass, 0.51 * mass)))
+        assert found == pytest.approx(expected, rel=1e-8)
+
+
+def test_bbn_excludes_masses_below_the_paper_s():
+    """N_eff = 3.4 at 95%: 22.2 MeV for r = 0.51 and N_nu = 3; nothing is learnt where N_eff is small."""
+    mass = brentq(lambda m: n_eff(m, 0.51) - 3.4, 10.0, 50.0)
+    assert mass == pytest.approx(22.2, abs=0.05)
+    joint = lmt.Joint([lmt.radiation("bbn", n_nu=3.0).observe()])
+    deviance = -2 * float(joint.log_likelihood(lmt.DarkMatter(5e-4, mass, 0.51 * mass)))
+    assert chi2.sf(deviance, 1) / 2 == pytest.approx(0.05, rel=1e-6)
+    assert float(joint.log_likelihood(lmt.DarkMatter(5e-4, 100.0, 51.0))) == 0.0
+
+
+def test_a_hidden_photon_alone_radiates_less():
+    both, alone = (
+        lmt.radiation().expected(theta)
+        for theta in (lmt.DarkMatter(5e-4, 15.0, 7.65), lmt.HiddenPhoton(5e-4, 15.0, 0.0))
+    )
+    assert float(both[0]) == pytest.approx(n_eff(15.0, 0.51, 3.044), rel=1e-9)
+    assert float(alone[0]) == pytest.approx(n_eff(15.0, None, 3.044), rel=1e-9)
+
+
+def test_the_decoupling_temperature_is_a_nuisance():
+    experiment = lmt.radiation("act_dr6", neutrino_decoupling=lmt.Normal(2.3, 0.2))
+    assert set(experiment.nuisances) == {"neutrino_decoupling"}
+    theta = lmt.DarkMatter(5e-4, 20.0, 10.2)
+    for decoupling in (1.9, 2.7):
+        found = experiment.expected(theta, {"neutrino_decoupling": decoupling})
+        assert float(found[0]) == pytest.approx(n_eff(20.0, 0.51, 3.044, decoupling), rel=1e-9)
+    slope = jax.grad(lambda t: experiment.expected(theta, {"neutrino_decoupling": t})[0])(2.3)
+    step = n_eff(20.0, 0.51, 3.044, 2.301) - n_eff(20.0, 0.51, 3.044, 2.299)
+    assert float(slope) == pytest.approx(step / 0.002, rel=1e-5)
+
+
+def test_invalid_radiation():
+    with pytest.raises(
+        ValueError, match=r"measurement must be one of 'bbn', 'planck2018', 'act_dr6'; got 'cmb'"
+    ):
+        lmt.radiation("cmb")
+    with pytest.raises(ValueError, match=r"neutrino_decoupling must be"):
+        lmt.radiation(neutrino_decoupling=-1.0)
