@@ -10,12 +10,10 @@ from . import results
 from .config import PLOTS
 from .distributions import Distribution, TiedToCoupling
 from .experiments.measurement import Measurement
-from .model import MIXING_RATIO_PAPER, HiddenPhoton
+from .model import MIXING_RATIO_PAPER, STANDARD_MODEL
 
 # What a run leaves in its folder.
 ANALYSIS, POSTERIOR, SUMMARY, CHECKPOINT = "analysis.toml", "posterior.nc", "summary.json", "chains.npz"
-# An A' without coupling, too heavy to have been in the primordial plasma.
-STANDARD_MODEL = HiddenPhoton(0.0, 1e4, 0.0)
 
 
 def _predicts(experiment, theta):

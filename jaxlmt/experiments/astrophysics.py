@@ -1,13 +1,17 @@
 """White dwarfs, the galactic 511 keV line and dark matter on electrons, as terms of a likelihood."""
 
 import functools
+from math import log, sqrt
 
+import jax.numpy as jnp
+
+from ..darkmatter.positrons import HALO_VELOCITY, injection
 from ..darkmatter.white_dwarfs import extra_emission
 from ..processes import dark_electron
 from ..pytrees import pytree
-from ..validation import has_dark_matter
-from .base import start_fold
-from .measurement import Measurement, UpperBound, published, sigma_of_limit, table
+from ..validation import has_dark_matter, number
+from .base import nuisances_of, start_fold
+from .measurement import Logarithmic, Measurement, UpperBound, published, sigma_of_limit, table
 
 
 @pytree
@@ -35,6 +39,49 @@ def white_dwarfs():
     entry = table("dark_sector")["white_dwarfs"]
     sigma = sigma_of_limit(entry["limit"], entry["level"])
     return published(WhiteDwarfs, name="white_dwarfs", measured=0.0, sigma=sigma)
+
+
+@pytree
+class PositronLine(Logarithmic, Measurement):
+    """<sigma v>(e+e-)/(2 m_psi^2) [fb/MeV^2], its logarithm within ``half_range`` of that of the datum."""
+
+    half_range: float
+
+    axis_label = r"$\langle\sigma v\rangle/2m_\psi^2$ [fb/MeV$^2$]"
+    title = "511 keV line"
+    needs_dark_matter = True
+
+    def rate(self, theta, parameters):
+        return injection(has_dark_matter(theta, self.name), parameters["halo_velocity"])[None]
+
+    def residual(self, counts, mean):
+        distance = super().residual(counts, mean)
+        return distance - jnp.clip(distance, -self.half_range, self.half_range)
+
+
+@functools.cache
+def positron_line(*, halo_velocity=HALO_VELOCITY, edge=0.5):
+    """The galactic 511 keV line, made by psi psibar -> e+e- alone.
+
+    :func:`jaxlmt.positron_injection` between 1e-3 and 1 fb/MeV^2 costs nothing; beyond, -2 ln L is the
+    square of the logarithm of the ratio to the nearer end over ``edge`` (> 0), 0.5 unless given. That is no
+    measurement: the range, Drees & Zhao 2107.14528, eq 4.1, stands for the unknown density near the
+    galactic centre, and ``edge`` for how sharp its ends are meant. Leave the term out to let something else
+    make the line. halo_velocity: v0/c, a number or a prior, a nuisance of that name. Needs a model with
+    dark matter. Raises ValueError for others.
+    """
+    start_fold()
+    entry = table("dark_sector")["positron_line"]
+    nominal, nuisances = nuisances_of({"halo_velocity": halo_velocity}, low=1e-6)
+    return published(
+        PositronLine,
+        name="positron_line",
+        measured=sqrt(entry["low"] * entry["high"]),
+        sigma=number("edge", edge, low=0.0, low_open=True),
+        nominal=nominal,
+        nuisances=nuisances,
+        half_range=0.5 * log(entry["high"] / entry["low"]),
+    )
 
 
 @pytree

@@ -177,6 +177,12 @@ def nuisance(name, value, *, low=-np.inf):
     return {name: number(name, value, low=low)}, {}
 
 
+def nuisances_of(fields, *, low=-np.inf):
+    """:func:`nuisance` of several fields, {name: number or distribution}, together."""
+    pairs = [nuisance(name, value, low=low) for name, value in fields.items()]
+    return tuple({k: v for one in each for k, v in one.items()} for each in zip(*pairs, strict=True))
+
+
 def generator(key):
     """A NumPy ``Generator`` seeded by a ``jax.random.key``: random data are drawn on the host, where
     Poisson numbers cost no compilation."""

@@ -2,7 +2,7 @@
 
 import functools
 
-from ..processes.gminus2 import magnetic_moment
+from ..processes.gminus2 import coupling_from_delta_a_mu, magnetic_moment
 from ..pytrees import pytree
 from ..validation import choose
 from .base import start_fold
@@ -19,6 +19,17 @@ class GMinus2(Measurement):
     def rate(self, theta, parameters):
         del parameters
         return magnetic_moment(theta)[None]
+
+    def coupling_band(self, mass, sigmas=2.0):
+        """(lowest, highest) coupling within ``sigmas`` standard deviations, of the shape of ``mass`` [MeV].
+
+        The lowest is 0 where no Delta a_mu at all is within them.
+        """
+        reach = sigmas * float(self.sigma[0])
+        highest = coupling_from_delta_a_mu(self.measured + reach, mass)
+        if self.measured <= reach:
+            return 0.0 * highest, highest
+        return coupling_from_delta_a_mu(self.measured - reach, mass), highest
 
 
 def measurements():

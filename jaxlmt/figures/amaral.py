@@ -9,6 +9,8 @@ import numpy as np
 from tqdm import tqdm
 
 from ..distributions import TiedToCoupling
+from ..experiments.astrophysics import white_dwarfs
+from ..experiments.cosmology import radiation
 from ..experiments.gminus2 import gminus2
 from ..experiments.na64mu import na64mu
 from ..experiments.spallation import ccm, cenns610, ess, ess10
@@ -17,9 +19,12 @@ from ..inference.priors import default_prior
 from ..inference.profile import profile
 from ..inference.tension import tension
 from ..likelihood import Joint
-from ..model import BENCHMARKS, LMU, LMU_LTAU, MIXING_RATIO_PAPER, HiddenPhoton, benchmark
+from ..model import BENCHMARKS, LMU, LMU_LTAU, MIXING_RATIO_PAPER, STANDARD_MODEL, HiddenPhoton, benchmark
 from ..plots import contours
+from ..plots.plane import plane, region, write
 from ..plots.style import BLUE, GREEN, GREY, INK, ORANGE, figure, frame, plain_decades, style, symbol
+from ..plots.style import label as axis_label
+from . import bounds
 
 DETECTORS = {"CENNS610": cenns610, "CCM": ccm, "ESS": ess, "ESS10": ess10}
 NA64MU = r"NA64$\mu$"
@@ -56,6 +61,28 @@ def title(name):
     truth = benchmark(name)
     coupling = rf"{truth.g_x / 1e-4:g}\times 10^{{-4}}" if truth.g_x < 1e-3 else "10^{-3}"
     return rf"{name}:  {symbol('mass')} = {truth.mass:g} MeV,  $g_x = {coupling}$"
+
+
+def figure_1(kernel, data, seed, points):
+    """Bounds and favoured regions in the plane of mass and coupling, with the benchmarks (fig 1)."""
+    del data, seed
+    mass, coupling = bounds.grid(points, (1.0, 1e4), (5e-5, 3e-2))
+    theta = HiddenPhoton(coupling, mass, MIXING_RATIO_PAPER * coupling)
+    made, ax = plane(axis_label("mass"), axis_label("g_x"), mass[[0, -1]], coupling[[0, -1], 0])
+    radiated = np.asarray(radiation().expected(theta))[..., 0]
+    region(ax, mass, coupling[:, 0], radiated, low=3.2, high=3.4, colour="#56B4E9", alpha=0.45)
+    for experiment, text, at, options in (
+        (radiation(), r"$N_{\rm eff}$", (2.2, 2e-3), {"colour": "#CC79A7"}),
+        (white_dwarfs(), "white dwarfs", (60.0, 4e-3), {"colour": INK, "angle": 52.0}),
+    ):
+        bounds.exclude(ax, mass, coupling, bounds.excess(experiment, theta), text, at, **options)
+    moment = gminus2()
+    bounds.magnetic_moment(ax, moment, mass, GREEN, r"$(g-2)_\mu$", (1.6, 4.5e-4))
+    for name in BENCHMARKS:
+        truth = benchmark(name)
+        ax.plot(truth.mass, truth.g_x, marker="*", ms=12, mfc="white", mec=INK, ls="", zorder=8)
+        write(ax, name, truth.mass, 0.75 * truth.g_x, colour=INK, size=9.5)
+    return made, "note"
 
 
 def figure_4(kernel, data, seed, points):
@@ -107,7 +134,7 @@ def figure_6(kernel, data, seed, points):
             ax = made.add_axes((left, bottom + 0.36 * height, width, 0.64 * height), label=label)
             below = made.add_axes((left, bottom, width, 0.33 * height), label=f"{label}|ratio", sharex=ax)
             edges = experiment.bin_edges
-            nothing = np.asarray(experiment.expected(HiddenPhoton(0.0, 1.0, 0.0)))
+            nothing = np.asarray(experiment.expected(STANDARD_MODEL))
             for panel, unit in ((ax, 1.0), (below, nothing)):
                 panel.stairs(nothing / unit, edges, baseline=None, color=INK, lw=1.6, label="Standard Model")
             for name in BENCHMARKS:
@@ -217,6 +244,7 @@ def _is_limit(scan):
 
 
 FIGURES = {
+    "1": figure_1,
     "4": figure_4,
     "5": figure_5,
     "6": figure_6,

@@ -9,7 +9,7 @@ import numpy as np
 from ..experiments.cosmology import radiation
 from ..model import DarkMatter, HiddenPhoton
 from ..plots.style import BLUE, GREEN, INK, ORANGE, figure, frame, plain_ticks, style, symbol
-from ..plots.style import label as label_of
+from ..plots.style import label as axis_label
 
 MASS = symbol("mass")
 
@@ -41,14 +41,14 @@ def figure_2(kernel, data, seed, points):
             crossings.append(f"{at[0]:.1f} and {at[1]:.1f} MeV")
         ax.axhspan(0.0, RADIATION_LIMIT, color="#56B4E9", alpha=0.22, lw=0, label="allowed by BBN, 95%")
         ax.axhline(HUBBLE, color=INK, lw=1.0, ls=(0, (5, 2)), label="from here on $H_0$ is eased")
-        frame(ax, label_of("mass"), r"$N_{\rm eff}$", mass[[0, -1]])
+        frame(ax, axis_label("mass"), r"$N_{\rm eff}$", mass[[0, -1]])
         ax.set_ylim(2.9, 4.4)
         plain_ticks(ax.yaxis, np.arange(3.0, 4.41, 0.2))
         ax.legend(fontsize=11)
     alone, above, below = crossings
     note = (
-        f"N_nu = {n_nu_of(kernel):g}, T_nu,D = 2.3 MeV. N_eff = 3.4 and 3.2 at {above} for m_psi/M = 0.51, {below} "
-        f"for 0.31, {alone} without psi. The masses scale with T_nu,D."
+        f"N_nu = {n_nu_of(kernel):g}, T_nu,D = 2.3 MeV. N_eff = 3.4 and 3.2 at {above} for m_psi/M = 0.51, "
+        f"{below} for 0.31, {alone} without psi. The masses scale with T_nu,D."
     )
     return made, note
 

@@ -18,7 +18,7 @@ from ..experiments.xenon import PROCESSES, darwin, lz, xenonnt
 from ..inference.fit import fit
 from ..inference.profile import profile
 from ..inference.reach import required_exposure
-from ..model import BENCHMARKS, LMU, MIXING_RATIO_PAPER, HiddenPhoton, benchmark
+from ..model import BENCHMARKS, LMU, MIXING_RATIO_PAPER, STANDARD_MODEL, benchmark
 from ..plots.style import (
     BLUE,
     GREEN,
@@ -51,7 +51,6 @@ LOW_THRESHOLD = 1.0  # keV_nr, "a realistic configuration" (section 5)
 THRESHOLDS, EXPOSURES = (0.65, 9.0), (5.0, 1e8)  # of the panels: keV_nr, t yr
 DASHED, DOTTED = (0, (5, 2)), (0, (1, 1.5))
 STAR = {"marker": "*", "ms": 13, "mec": INK, "mew": 0.7, "ls": "", "zorder": 6}
-STANDARD_MODEL = HiddenPhoton(0.0, 1.0, 0.0)
 
 _CHOICES = {
     "paper": "Oscillations as the paper must have had them, judged by its results (theta_23 = 49.26 degrees, "
