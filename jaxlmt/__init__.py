@@ -6,6 +6,8 @@ NumPyro, arviz or matplotlib is loaded on first use.
 
 import importlib
 
+from .darkmatter.positrons import positron_injection
+from .darkmatter.recombination import ionising_annihilation
 from .darkmatter.white_dwarfs import white_dwarf_emission
 from .distributions import (
     LogUniform,
@@ -16,8 +18,8 @@ from .distributions import (
     TiedToCoupling,
     Uniform,
 )
-from .experiments.astrophysics import sensei, white_dwarfs
-from .experiments.cosmology import radiation
+from .experiments.astrophysics import positron_line, sensei, white_dwarfs
+from .experiments.cosmology import cmb_annihilation, radiation
 from .experiments.gminus2 import gminus2
 from .experiments.na64mu import na64mu
 from .experiments.spallation import ccm, cenns610, ess, ess10, spallation
@@ -45,6 +47,7 @@ from .model import (
     total_width,
 )
 from .nuclei import ARGON_40, Isotope
+from .processes.annihilation import annihilation_cross_section, halo_sigma_v, sigma_v
 from .processes.bremsstrahlung import bremsstrahlung_cross_section
 from .processes.cevns import cevns_cross_section
 from .processes.dark_electron import dm_electron_cross_section
@@ -103,6 +106,7 @@ __all__ = [
     "SymmetricAsinh",
     "TiedToCoupling",
     "Uniform",
+    "annihilation_cross_section",
     "batch",
     "benchmark",
     "branching_ratios",
@@ -110,6 +114,7 @@ __all__ = [
     "ccm",
     "cenns610",
     "cevns_cross_section",
+    "cmb_annihilation",
     "coupling_from_delta_a_mu",
     "darwin",
     "decay_length",
@@ -120,7 +125,9 @@ __all__ = [
     "ess",
     "ess10",
     "gminus2",
+    "halo_sigma_v",
     "invisible_branching_ratio",
+    "ionising_annihilation",
     "kinetic_mixing",
     "kinetic_mixing_squared",
     "lmu_mixing_ratio",
@@ -129,8 +136,11 @@ __all__ = [
     "na64mu",
     "oscillation",
     "partial_widths",
+    "positron_injection",
+    "positron_line",
     "radiation",
     "sensei",
+    "sigma_v",
     "significance",
     "spallation",
     "total_width",

@@ -24,8 +24,8 @@ from .distributions import (
     Uniform,
     check_distribution,
 )
-from .experiments.astrophysics import sensei, white_dwarfs
-from .experiments.cosmology import radiation
+from .experiments.astrophysics import positron_line, sensei, white_dwarfs
+from .experiments.cosmology import cmb_annihilation, radiation
 from .experiments.gminus2 import gminus2
 from .experiments.na64mu import na64mu
 from .experiments.spallation import ccm, cenns610, ess, ess10, spallation
@@ -57,7 +57,9 @@ FACTORIES = {
     "xenonnt": xenonnt,
     "darwin": darwin,
     "radiation": radiation,
+    "cmb_annihilation": cmb_annihilation,
     "white_dwarfs": white_dwarfs,
+    "positron_line": positron_line,
     "sensei": sensei,
 }
 EXPERIMENTS = tuple(FACTORIES)
@@ -68,7 +70,7 @@ SOLAR = tuple(name for name, factory in FACTORIES.items() if factory in _OF_XENO
 TYPES = {factory.__name__: factory for factory in (*_OF_A_SOURCE, *_OF_XENON)}
 DATA = ("asimov", "toy", "measured")
 # whose measured data the package knows
-PUBLISHED = ("gminus2", "radiation", "white_dwarfs", "sensei")
+PUBLISHED = ("gminus2", "radiation", "cmb_annihilation", "white_dwarfs", "positron_line", "sensei")
 
 DISTRIBUTIONS = {
     "uniform": Uniform,

@@ -48,3 +48,50 @@ def test_dark_matter_is_asked_for():
 
 def test_factories_are_cached():
     assert lmt.white_dwarfs() is lmt.white_dwarfs() and lmt.sensei() is lmt.sensei()
+
+
+# ------------------------------------------------------------------------------------- the 511 keV line
+def with_injection(value):
+    """A model with this <sigma v>/(2 m^2): far above the pole the charge scales it."""
+    theta = lmt.DarkMatter.from_delta(4.5e-4, 23.0, 0.01)
+    unit = float(lmt.positron_injection(theta))
+    return lmt.DarkMatter.from_delta(4.5e-4, 23.0, 0.01, np.sqrt(value / unit))
+
+
+@pytest.mark.parametrize("value, ratio", [(1e-5, 100.0), (0.9e-3, 1 / 0.9), (7.0, 7.0)])
+def test_the_line_costs_outside_its_range(value, ratio):
+    theta = with_injection(value)
+    for edge in (0.5, 0.2):
+        joint = lmt.Joint([lmt.positron_line(edge=edge).observe()])
+        assert float(joint.log_likelihood(theta)) == pytest.approx(
+            -0.5 * (np.log(ratio) / edge) ** 2, rel=1e-9
+        )
+    slope = jax.grad(joint.log_likelihood)(theta).dm_charge
+    sign = 1.0 if value < 1e-3 else -1.0
+    expected = sign * 2 * np.log(ratio) / 0.2**2 / float(theta.dm_charge)
+    assert float(slope) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("value", [1.001e-3, 0.03, 0.999])
+def test_the_line_is_flat_inside(value):
+    joint = lmt.Joint([lmt.positron_line().observe()])
+    value, gradient = jax.value_and_grad(joint.log_likelihood)(with_injection(value))
+    assert float(value) == 0.0 and float(gradient.dm_charge) == 0.0
+
+
+def test_the_line_is_made_above_the_pole_alone():
+    joint = lmt.Joint([lmt.positron_line().observe()])
+    value, gradient = jax.value_and_grad(joint.log_likelihood)(lmt.DarkMatter(4.5e-4, 23.0, 8.0))
+    assert value < -100.0 and all(np.isfinite(leaf) for leaf in jax.tree.leaves(gradient))
+
+
+def test_the_velocity_is_a_nuisance():
+    term = lmt.positron_line(halo_velocity=lmt.Uniform(3e-4, 1e-3))
+    theta = lmt.DarkMatter.from_delta(4.5e-4, 23.0, 1e-6)
+    assert set(term.nuisances) == {"halo_velocity"}
+    found = term.expected(theta, {"halo_velocity": 5e-4})
+    assert float(found[0]) == pytest.approx(
+        float(lmt.positron_injection(theta, halo_velocity=5e-4)), rel=1e-12
+    )
+    with pytest.raises(ValueError, match=r"edge must be a finite number in \(0, inf\]; got 0.0"):
+        lmt.positron_line(edge=0.0)

@@ -75,3 +75,27 @@ def test_invalid_radiation():
         lmt.radiation("cmb")
     with pytest.raises(ValueError, match=r"neutrino_decoupling must be"):
         lmt.radiation(neutrino_decoupling=-1.0)
+
+
+# ------------------------------------------------------------------------------------------- CMB
+def test_annihilation_is_excluded_at_95_by_eq_3_14():
+    theta = lmt.DarkMatter.from_delta(4.5e-4, 23.0, 0.01)
+    power = float(lmt.ionising_annihilation(theta))
+    joint = lmt.Joint([lmt.cmb_annihilation().observe()])
+    for ratio in (0.1, 1.0, 3.0):  # of the limit
+        point = lmt.DarkMatter.from_delta(4.5e-4, 23.0, 0.01, np.sqrt(ratio * 4.1e-28 / power))
+        deviance = -2 * float(joint.log_likelihood(point))
+        assert deviance == pytest.approx((1.6448536 * ratio) ** 2, rel=1e-6)
+
+
+def test_efficiencies_are_nuisances():
+    term = lmt.cmb_annihilation(f_e=lmt.Uniform(0.2, 0.5))
+    assert set(term.nuisances) == {"cmb_annihilation.f_e"}
+    assert term.nominal["cmb_annihilation.f_mu"] == pytest.approx(0.105)
+    theta = lmt.DarkMatter(5e-4, 300.0, 120.0)
+    found = term.expected(theta, {"cmb_annihilation.f_e": 0.4, "cmb_annihilation.f_mu": 0.2})
+    assert float(found[0]) == pytest.approx(
+        float(lmt.ionising_annihilation(theta, f_e=0.4, f_mu=0.2)), rel=1e-12
+    )
+    with pytest.raises(ValueError, match=r"cmb_annihilation needs a model with dark matter"):
+        lmt.Joint([term.observe()]).log_likelihood(lmt.benchmark("BP1"))
