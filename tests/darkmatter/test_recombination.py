@@ -31,7 +31,7 @@ def test_electrons_at_rest(delta):
 
 
 def test_bound_of_the_paper():
-    """Eq 4.2 before rounding: <sigma v>/2 <= 0.0456 fb m/MeV for f_eff = 0.3; eq 4.1 allows up to 45.6 MeV."""
+    """Eq 4.2 before rounding: <sigma v>/2 <= 0.0456 fb m/MeV; eq 4.1 can then be met up to 45.6 MeV."""
     bound = LIMIT / 0.3 * 1e-3 / FEMTOBARN  # fb per MeV of mass
     assert bound == pytest.approx(0.0456, abs=5e-5)
     lowest = 1e-3  # fb/MeV^2
