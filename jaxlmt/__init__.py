@@ -7,6 +7,7 @@ NumPyro, arviz or matplotlib is loaded on first use.
 import importlib
 
 from .distributions import (
+    AsinhUniform,
     LogUniform,
     Normal,
     PerCoupling,
@@ -81,6 +82,7 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "ARGON_40",
     "BENCHMARKS",
+    "AsinhUniform",
     "LMU",
     "LMU_LTAU",
     "MIXING_RATIO_ONE_LOOP",

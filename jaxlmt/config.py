@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from .distributions import (
+    AsinhUniform,
     LogUniform,
     Normal,
     PerCoupling,
@@ -67,6 +68,7 @@ PUBLISHED = ("gminus2",)  # whose measured data the package knows
 DISTRIBUTIONS = {
     "uniform": Uniform,
     "log_uniform": LogUniform,
+    "asinh_uniform": AsinhUniform,
     "symmetric_asinh": SymmetricAsinh,
     "signed_log_uniform": SignedLogUniform,
     "normal": Normal,

@@ -98,6 +98,7 @@ def test_resolving_changes_nothing_twice_and_nothing_of_the_given():
         ({"log_uniform": [1, 2, -1]}, LogUniform, {"low": 1.0, "high": 2.0, "sign": -1}),
         ({"log_uniform": {"high": 2, "low": 1}}, LogUniform, {"low": 1.0, "high": 2.0}),
         ({"symmetric_asinh": [0.01, 0.3]}, SymmetricAsinh, {"scale": 0.01, "bound": 0.3}),
+        ({"asinh_uniform": [0.01, -0.9, 0.3]}, lmt.AsinhUniform, {"scale": 0.01, "low": -0.9, "high": 0.3}),
         ({"signed_log_uniform": [1e-5, 0.3]}, SignedLogUniform, {"low": 1e-5, "high": 0.3}),
         ({"normal": [1, 0.05]}, Normal, {"mean": 1.0, "std": 0.05}),
         ({"tied": -0.02}, TiedToCoupling, {"ratio": -0.02}),
@@ -117,7 +118,7 @@ def test_every_distribution_has_a_name():
     from jaxlmt import distributions
     from jaxlmt.config import DISTRIBUTIONS
 
-    abstract = (distributions.Distribution, distributions.Box)
+    abstract = (distributions.Distribution, distributions.Box, distributions._FlatInAsinh)
     kinds = {
         kind
         for _, kind in inspect.getmembers(distributions, inspect.isclass)

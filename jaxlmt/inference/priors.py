@@ -15,7 +15,7 @@ from ..distributions import (
     check_distribution,
 )
 from ..model import LMU_LTAU, HiddenPhoton
-from ..validation import number, switch, to_float64
+from ..validation import choose, number, switch, to_float64
 
 # The default box of `reconstruct`. 0.3 covers the mixing that heavy fermions up to 1e16 GeV would leave in
 # U(1)_Lmu (eq 12: -0.20); the scale is the size that Lmu-Ltau predicts, 1/70.
@@ -59,6 +59,30 @@ class Prior:
             raise ValueError("theta must leave at least one parameter free; got numbers only")
         if len(self._signed()) > 1:
             raise ValueError(f"only one parameter may have a SignedLogUniform prior; got {self._signed()}")
+
+    def split(self, name, at):
+        """The prior below and above ``at`` of one free parameter: [(probability, :class:`Prior`), ...].
+
+        The parameter needs a box prior whose support holds ``at`` inside; of a :class:`PerCoupling` prior it
+        is the ratio that is split. Raises ValueError otherwise.
+        """
+        distribution = self.distributions[choose("name", name, self.names)]
+        box = _core(distribution)
+        if not hasattr(box, "part"):
+            raise ValueError(f"{name} must have a box prior of one sign or more to be split; got {box!r}")
+        low, high = box.bounds
+        at = number("at", at)
+        if not low < at < high:
+            raise ValueError(f"at must lie inside the support of {name}, ({low:g}, {high:g}); got {at:g}")
+        start, stop = sorted(map(float, box.warped_bounds()))
+        found = []
+        for part in (box.part(low, at), box.part(at, high)):
+            first, last = map(float, part.warped_bounds())
+            leaf = PerCoupling(part) if isinstance(distribution, PerCoupling) else part
+            leaves = [leaf if key == name else old for key, old in self._named_leaves()]
+            structure = jax.tree.structure(self.theta, is_leaf=_is_distribution)
+            found.append((abs(last - first) / (stop - start), Prior(jax.tree.unflatten(structure, leaves))))
+        return found
 
     def tree_flatten(self):
         return (self.theta,), None
