@@ -114,7 +114,7 @@ def test_asinh_on_any_interval(low, high, scale=0.01):
     np.testing.assert_allclose(prior.log_prob(x), -np.log(np.sqrt(x**2 + scale**2) * norm), rtol=1e-12)
     np.testing.assert_array_equal(prior.log_prob(np.array([low - 1e-3, high + 1e-3])), -np.inf)
     np.testing.assert_allclose(prior.from_real(prior.to_real(x)), x, rtol=1e-9, atol=1e-15)
-    with pytest.raises(ValueError, match="delta.high must be a finite number"):
+    with pytest.raises(ValueError, match=r"delta\.high must be a finite number"):
         check_distribution("delta", AsinhUniform(scale, high, low))
 
 

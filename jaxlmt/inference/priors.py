@@ -24,12 +24,22 @@ MASS_BOX = (1.0, 1e3)  # MeV
 MIXING_SCALE, MIXING_BOUND = 0.01, 0.3  # of eps_x/g_x
 
 
+_LOWEST = {  # of the support of a parameter, and whether that value itself is excluded
+    "g_x": (0.0, False),
+    "mass": (0.0, True),
+    "dm_mass": (0.0, True),
+    "delta": (-1.0, True),
+    "dm_charge": (0.0, True),
+}
+
+
 @jax.tree_util.register_pytree_node_class
 class Prior:
     """What is free, tied and fixed: ``theta`` is a :class:`jaxlmt.HiddenPhoton` of distributions and numbers.
 
-    Numbers are fixed, distributions are free, :class:`TiedToCoupling` follows g_x. A free parameter is
-    named by its place, ``"g_x"``, ``"mass"``, ``"eps_x"``, ``"charges.tau"``. Raises ValueError if nothing
+    Or a :class:`jaxlmt.DarkMatter`, or a :class:`jaxlmt.ResonantDarkMatter`. Numbers are fixed, distributions
+    are free, :class:`TiedToCoupling` follows g_x. A free parameter is named by its place, ``"g_x"``,
+    ``"mass"``, ``"eps_x"``, ``"charges.tau"``. Raises ValueError if nothing
     is free or a distribution has no proper support.
     """
 
@@ -45,15 +55,18 @@ class Prior:
             else:
                 number(name, leaf)
         leaves = dict(self._named_leaves())
-        for name, low_open in (("g_x", False), ("mass", True)):
+        for name in ("g_x", "mass"):
             if name not in leaves:
                 raise ValueError(f"theta must have a number or a distribution as its {name}; got {theta!r}")
-            leaf = leaves[name]
+        for name, (low, is_open) in _LOWEST.items():
+            leaf = leaves.get(name, low + 1.0)
             if isinstance(leaf, TiedToCoupling | PerCoupling | SignedLogUniform):
-                raise ValueError(f"{name} must be a number or an independent, positive prior; got {leaf!r}")
+                kind = "positive prior" if low == 0.0 else f"prior above {low:g}"
+                raise ValueError(f"{name} must be a number or an independent, {kind}; got {leaf!r}")
             lowest = _lowest(leaf)
-            if lowest < 0.0 or (low_open and lowest == 0.0):
-                raise ValueError(f"{name} must have a positive support; got {leaf!r}, from {lowest:g}")
+            if lowest < low or (is_open and lowest == low):
+                support = "positive support" if low == 0.0 else f"support above {low:g}"
+                raise ValueError(f"{name} must have a {support}; got {leaf!r}, from {lowest:g}")
         switch("theta.running", self.theta.running)
         if not self.names:
             raise ValueError("theta must leave at least one parameter free; got numbers only")
