@@ -8,7 +8,7 @@ from scipy.special import logsumexp
 
 from .target import potentials_and_gradients
 
-PROPOSALS = 4096
+PROPOSALS = 2048
 _LOG_2PI = np.log(2.0 * np.pi)
 
 
