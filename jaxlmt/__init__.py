@@ -10,6 +10,7 @@ from .darkmatter.positrons import positron_injection
 from .darkmatter.recombination import ionising_annihilation
 from .darkmatter.white_dwarfs import white_dwarf_emission
 from .distributions import (
+    AsinhUniform,
     LogUniform,
     Normal,
     PerCoupling,
@@ -88,6 +89,7 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "ARGON_40",
     "BENCHMARKS",
+    "AsinhUniform",
     "LMU",
     "LMU_LTAU",
     "MIXING_RATIO_ONE_LOOP",

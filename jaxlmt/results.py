@@ -44,6 +44,7 @@ __all__ = [
 RHAT_GATE = 1.01
 ESS_GATE = 400
 DIVERGENCE_GATE = 1e-3  # fraction of all draws
+NEGLIGIBLE = 1e-3  # probability of a part of a split prior that need not pass
 OPEN_FRACTION = 0.1  # an edge is open where the density there exceeds this part of its peak
 
 _GROUPS = (
@@ -380,7 +381,8 @@ class Diagnostics:
     rhat, ess_bulk and ess_tail are dicts over the variables that vary (rank-normalised split
     R-hat and effective sample sizes, as in arviz; NaN where they cannot be computed). `constant`
     names the fixed variables, which have neither. `divergences` is None when the run recorded none
-    of that kind (a sampler that is not Hamiltonian).
+    of that kind (a sampler that is not Hamiltonian). parts: of a split prior, each with its probability
+    and its own quality; all but negligible ones must pass too.
     """
 
     rhat: dict[str, float]
@@ -390,6 +392,7 @@ class Diagnostics:
     total_draws: int
     chains: int = 1
     constant: tuple[str, ...] = ()
+    parts: tuple[dict, ...] = ()
 
     @property
     def worst_rhat(self) -> float:
@@ -414,6 +417,7 @@ class Diagnostics:
             self.worst_rhat < RHAT_GATE
             and self.smallest_ess > ESS_GATE
             and self.divergent_fraction < DIVERGENCE_GATE
+            and all(part["passed"] for part in self.parts if part["probability"] > NEGLIGIBLE)
         )
 
     @property
@@ -440,7 +444,19 @@ class Diagnostics:
                 f"{self.divergences} divergent transition{plural} in {self.total_draws} draws "
                 f"({100 * self.divergent_fraction:.2g}%): {verdict}."
             )
+        for part in self.parts:
+            if not part["passed"] and part["probability"] > NEGLIGIBLE:
+                found.append(f"A part of the split prior does not pass on its own: {_described(part)}.")
         return tuple(found)
+
+
+def _described(part: dict) -> str:
+    """One line about a part of a split prior."""
+    return (
+        f"probability {part['probability']:.4g} +- {part['probability_error']:.1g}, "
+        f"divergences {part['divergences']}, worst R-hat {part['worst_rhat']:.4f}, "
+        f"smallest ESS {part['smallest_ess']:.0f}"
+    )
 
 
 def _failing(values: dict[str, float], good, form: str) -> str:
@@ -475,7 +491,8 @@ def diagnostics(container) -> Diagnostics:
         stats = group(container, "sample_stats")
         if "diverging" in stats:
             divergences = int(stats["diverging"].values.sum())
-    return Diagnostics(rhat, bulk, tail, divergences, chains * length, chains, constant)
+    parts = tuple(attributes(container).get("parts", ()))
+    return Diagnostics(rhat, bulk, tail, divergences, chains * length, chains, constant, parts)
 
 
 # --- summary --------------------------------------------------------------------------------------
@@ -650,6 +667,7 @@ class Summary:
                 "divergences": quality.divergences,
                 "chains": quality.chains,
                 "total_draws": quality.total_draws,
+                "parts": list(quality.parts),
             },
             "variables": {
                 row.name: {
@@ -674,6 +692,7 @@ class Summary:
             f"{diverging}, worst R-hat {quality.worst_rhat:.4f}, "
             f"smallest ESS {quality.smallest_ess:.0f}"
         )
+        lines += [f"part {i + 1}: {_described(part)}" for i, part in enumerate(quality.parts)]
         lines.append("")
         narrow, wide = (f"{100 * p:g}% HPD" for p in (self.prob, self.limit_prob))
         head = ["variable", "median", "mean", "sd", narrow, wide, "R-hat", "ESS"]

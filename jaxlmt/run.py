@@ -48,8 +48,9 @@ class Run:
         except OSError as error:
             raise ValueError(f"folder {self.folder} cannot be made: {error.strerror}") from error
         if not self.resumed:  # nothing of an older run may stand beside this analysis
-            for name in (POSTERIOR, SUMMARY, CHECKPOINT, *(f"{plot}.png" for plot in PLOTS)):
+            for name in (POSTERIOR, SUMMARY, *(f"{plot}.png" for plot in PLOTS)):
                 (self.folder / name).unlink(missing_ok=True)
+            self._forget_chains()
         self.analysis.write(self.folder / ANALYSIS)
 
     @property
@@ -84,8 +85,12 @@ class Run:
         results.save(self.posterior, self.folder / POSTERIOR, overwrite=True)
         complete = results.attributes(self.posterior)["complete"]
         if complete:
-            (self.folder / CHECKPOINT).unlink(missing_ok=True)
+            self._forget_chains()
         return complete
+
+    def _forget_chains(self):
+        for file in self.folder.glob(f"{Path(CHECKPOINT).stem}*.npz"):
+            file.unlink()
 
     def report(self, show=None):
         """Summary, best fit and pictures, into the folder and to ``show``, a print function.

@@ -371,7 +371,7 @@ def xenon(
     }
     if not isinstance(shape_8b, Distribution):
         number("shape_8b", shape_8b)
-    angles = _oscillation_nuisances(defaults["oscillation"] if oscillation is None else oscillation)
+    angles = oscillation_nuisances(defaults["oscillation"] if oscillation is None else oscillation)
     folded, background = _fold(response, channel, bin_edges, threshold, settings)
     seen = {source for recoil in folded for source in recoil.sources}
     traced = {
@@ -396,7 +396,8 @@ def xenon(
     )
 
 
-def _oscillation_nuisances(given):
+def oscillation_nuisances(given):
+    """{name: (nominal, nuisances)} of the oscillation parameters, from a preset or an Oscillation."""
     if isinstance(given, str):
         given = presets(choose("oscillation", given, OSCILLATIONS))
     elif not isinstance(given, Oscillation):
