@@ -10,10 +10,13 @@ from tqdm import tqdm
 
 from ..distributions import TiedToCoupling
 from ..experiments.astrophysics import white_dwarfs
+from ..experiments.babar import babar
+from ..experiments.borexino import borexino
 from ..experiments.cosmology import radiation
 from ..experiments.gminus2 import gminus2
 from ..experiments.na64mu import na64mu
 from ..experiments.spallation import ccm, cenns610, ess, ess10
+from ..experiments.trident import trident
 from ..inference.intervals import TWO_SIGMA
 from ..inference.priors import default_prior
 from ..inference.profile import profile
@@ -71,9 +74,14 @@ def figure_1(kernel, data, seed, points):
     made, ax = plane(axis_label("mass"), axis_label("g_x"), mass[[0, -1]], coupling[[0, -1], 0])
     radiated = np.asarray(radiation().expected(theta))[..., 0]
     region(ax, mass, coupling[:, 0], radiated, low=3.2, high=3.4, colour="#56B4E9", alpha=0.45)
+    write(ax, "$H_0$", 12.0, 7e-5, colour=BLUE)
     for experiment, text, at, options in (
-        (radiation(), r"$N_{\rm eff}$", (2.2, 2e-3), {"colour": "#CC79A7"}),
-        (white_dwarfs(), "white dwarfs", (60.0, 4e-3), {"colour": INK, "angle": 52.0}),
+        (radiation(), r"$N_{\rm eff}$", (3.0, 1.2e-4), {"colour": "#CC79A7"}),
+        (white_dwarfs(), "white dwarfs", (52.0, 3.6e-3), {"colour": GREY, "angle": 50.5}),
+        (borexino(), "Borexino", (25.0, 3e-3), {"colour": ORANGE, "angle": 50.5}),
+        (trident("charm2"), "CHARM-II", (300.0, 3e-3), {"colour": "#882255"}),
+        (trident("ccfr"), "CCFR", (600.0, 1.2e-3), {"colour": "#882255", "dashes": bounds.DASHED}),
+        (babar(), r"BaBar $4\mu$", (2500.0, 8e-3), {"colour": BLUE}),
     ):
         bounds.exclude(ax, mass, coupling, bounds.excess(experiment, theta), text, at, **options)
     moment = gminus2()
