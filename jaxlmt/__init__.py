@@ -42,6 +42,7 @@ from .model import (
     total_width,
 )
 from .nuclei import ARGON_40, Isotope
+from .processes.annihilation import annihilation_cross_section, halo_sigma_v, sigma_v
 from .processes.bremsstrahlung import bremsstrahlung_cross_section
 from .processes.cevns import cevns_cross_section
 from .processes.gminus2 import coupling_from_delta_a_mu, delta_a_mu
@@ -99,6 +100,7 @@ __all__ = [
     "SymmetricAsinh",
     "TiedToCoupling",
     "Uniform",
+    "annihilation_cross_section",
     "batch",
     "benchmark",
     "branching_ratios",
@@ -115,6 +117,7 @@ __all__ = [
     "ess",
     "ess10",
     "gminus2",
+    "halo_sigma_v",
     "invisible_branching_ratio",
     "kinetic_mixing",
     "kinetic_mixing_squared",
@@ -124,6 +127,7 @@ __all__ = [
     "na64mu",
     "oscillation",
     "partial_widths",
+    "sigma_v",
     "significance",
     "spallation",
     "total_width",

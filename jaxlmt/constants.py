@@ -12,6 +12,7 @@ FERMI_CONSTANT = 1.1663787e-11  # G_F [MeV^-2]; MuLan, 1211.0960
 HBARC_MEV_CM = 197.3269804593025e-13  # hbar c [MeV cm], exact in the SI
 HBARC_MEV_FM = 197.3269804593025  # hbar c [MeV fm]
 MEV2_TO_CM2 = HBARC_MEV_CM**2  # a cross section of 1 MeV^-2 in cm^2
+SPEED_OF_LIGHT_CM = 2.99792458e10  # cm/s, exact
 SECONDS_PER_YEAR = 365.25 * 86400.0  # Julian year
 AVOGADRO = 6.02214076e23  # per mol, exact
 ATOMIC_MASS_UNIT = 931.49410372  # MeV

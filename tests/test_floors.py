@@ -18,6 +18,7 @@ PACKAGE = ROOT / "jaxlmt"
 # DESIGN.md's table; the first part of a module's path below the package decides.
 FLOORS = {
     1: (
+        "bessel",
         "constants",
         "quadrature",
         "statistics",
