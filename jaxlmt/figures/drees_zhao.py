@@ -6,14 +6,19 @@ note).
 
 import numpy as np
 
-from ..experiments.cosmology import radiation
+from ..experiments.astrophysics import white_dwarfs
+from ..experiments.babar import babar
+from ..experiments.cosmology import cmb_annihilation, radiation
+from ..experiments.gminus2 import gminus2
+from ..experiments.trident import trident
 from ..model import DarkMatter, HiddenPhoton
-from ..plots.style import BLUE, GREEN, INK, ORANGE, figure, frame, plain_ticks, style, symbol
+from ..plots.plane import plane
+from ..plots.style import BLUE, GREEN, GREY, INK, ORANGE, figure, frame, plain_ticks, style, symbol
 from ..plots.style import label as axis_label
+from . import bounds
 
 MASS = symbol("mass")
 
-RADIATION_LIMIT, HUBBLE = 3.4, 3.2  # N_eff: allowed by nucleosynthesis at 95%; helps with H_0 from here on
 
 
 def n_nu_of(kernel):
@@ -37,10 +42,10 @@ def figure_2(kernel, data, seed, points):
         for label, (theta, colour) in curves.items():
             n_eff = np.asarray(term.expected(theta))[:, 0]
             ax.plot(mass, n_eff, color=colour, lw=1.8, label=label)
-            at = np.interp([-RADIATION_LIMIT, -HUBBLE], -n_eff, mass)
+            at = np.interp([-bounds.RADIATION, -bounds.HUBBLE], -n_eff, mass)
             crossings.append(f"{at[0]:.1f} and {at[1]:.1f} MeV")
-        ax.axhspan(0.0, RADIATION_LIMIT, color="#56B4E9", alpha=0.22, lw=0, label="allowed by BBN, 95%")
-        ax.axhline(HUBBLE, color=INK, lw=1.0, ls=(0, (5, 2)), label="from here on $H_0$ is eased")
+        ax.axhspan(0.0, bounds.RADIATION, color=bounds.CYAN, alpha=0.22, lw=0, label="allowed by BBN, 95%")
+        ax.axhline(bounds.HUBBLE, color=INK, lw=1.0, ls=(0, (5, 2)), label="from here on $H_0$ is eased")
         frame(ax, axis_label("mass"), r"$N_{\rm eff}$", mass[[0, -1]])
         ax.set_ylim(2.9, 4.4)
         plain_ticks(ax.yaxis, np.arange(3.0, 4.41, 0.2))
@@ -53,4 +58,35 @@ def figure_2(kernel, data, seed, points):
     return made, note
 
 
-FIGURES = {"dz2": figure_2}
+R = 0.51  # m_psi/M of the regions of figure 3
+R_LINES = {0.51: BLUE, 0.501: ORANGE, 0.31: "#882255"}  # of its relic densities: above and below the pole
+
+
+def figure_3(kernel, data, seed, points):
+    """Bounds, favoured regions and relic density in the plane of mass and coupling (fig 3)."""
+    del data, seed
+    paper = kernel == "paper"
+    mass, coupling = bounds.grid(points, (5.0, 1e3), (1e-4, 1e-2))
+    theta = DarkMatter(coupling, mass, R * mass, dark_decays=not paper)
+    made, ax = plane(axis_label("mass"), axis_label("g_x"), mass[[0, -1]], coupling[[0, -1], 0])
+    radiated = radiation(n_nu=n_nu_of(kernel))
+    bounds.hubble(ax, mass, coupling, radiated.expected(theta), (24.4, 8e-3))
+    for experiment, text, at, options in (
+        (radiated, r"$N_{\rm eff}$", (9.0, 1.3e-4), {"colour": bounds.PURPLE}),
+        (cmb_annihilation(), "CMB", (400.0, 1.3e-4), {"colour": GREY}),
+        (white_dwarfs(), "white dwarfs", (70.0, 4.6e-3), {"colour": INK, "dashes": "-", "angle": 50.0}),
+        (trident("ccfr"), "CCFR", (60.0, 1.15e-3), {"colour": "#006D2C", "dashes": "-", "angle": 7.0}),
+        (
+            babar(preset="paper" if paper else None),
+            r"BaBar $4\mu$",
+            (600.0, 1.4e-3),
+            {"colour": "#8C510A", "dashes": "-"},
+        ),
+    ):
+        bounds.exclude(ax, mass, coupling, bounds.excess(experiment, theta), text, at, **options)
+    bounds.magnetic_moment(ax, gminus2(), mass, GREEN, r"$(g-2)_\mu$", (6.6, 4.5e-4), sigmas=(1.0,))
+    ax.plot(23.0, 4.5e-4, marker="*", ms=13, color=BLUE, mec=INK, mew=0.7, ls="", zorder=8)
+    return made, "note"
+
+
+FIGURES = {"dz2": figure_2, "dz3": figure_3}
