@@ -20,7 +20,7 @@ from .distributions import (
     Uniform,
 )
 from .experiments.astrophysics import positron_line, sensei, white_dwarfs
-from .experiments.cosmology import cmb_annihilation, radiation
+from .experiments.cosmology import cmb_annihilation, radiation, relic_abundance
 from .experiments.gminus2 import gminus2
 from .experiments.na64mu import na64mu
 from .experiments.spallation import ccm, cenns610, ess, ess10, spallation
@@ -141,6 +141,7 @@ __all__ = [
     "positron_injection",
     "positron_line",
     "radiation",
+    "relic_abundance",
     "sensei",
     "sigma_v",
     "significance",

@@ -26,7 +26,7 @@ from .distributions import (
     check_distribution,
 )
 from .experiments.astrophysics import positron_line, sensei, white_dwarfs
-from .experiments.cosmology import cmb_annihilation, radiation
+from .experiments.cosmology import cmb_annihilation, radiation, relic_abundance
 from .experiments.gminus2 import gminus2
 from .experiments.na64mu import na64mu
 from .experiments.spallation import ccm, cenns610, ess, ess10, spallation
@@ -59,6 +59,7 @@ FACTORIES = {
     "lz": lz,
     "xenonnt": xenonnt,
     "darwin": darwin,
+    "relic_abundance": relic_abundance,
     "radiation": radiation,
     "cmb_annihilation": cmb_annihilation,
     "white_dwarfs": white_dwarfs,
@@ -73,7 +74,8 @@ SOLAR = tuple(name for name, factory in FACTORIES.items() if factory in _OF_XENO
 TYPES = {factory.__name__: factory for factory in (*_OF_A_SOURCE, *_OF_XENON)}
 DATA = ("asimov", "toy", "measured")
 # whose measured data the package knows
-PUBLISHED = ("gminus2", "radiation", "cmb_annihilation", "white_dwarfs", "positron_line", "sensei")
+SKY = ("relic_abundance", "radiation", "cmb_annihilation", "white_dwarfs", "positron_line", "sensei")
+PUBLISHED = ("gminus2", *SKY)
 
 DISTRIBUTIONS = {
     "uniform": Uniform,

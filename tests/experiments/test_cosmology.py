@@ -26,6 +26,43 @@ def n_eff(mass, r, n_nu=3.0, decoupling=2.3):
     return n_nu * (1 + share / n_nu) ** (4 / 3)
 
 
+# ------------------------------------------------------------------------------------------- relic density
+def test_the_abundance_is_found_on_both_sides_of_the_pole():
+    """M = 15 MeV, g = 5e-4: about 31% below the pole and 1.5% above, and nowhere between."""
+    term = lmt.relic_abundance()
+    joint = lmt.Joint([term.observe()])
+    m = 7.5 * np.array([0.5, 0.675, 0.7, 0.95, 1.0, 1.012, 1.018, 1.1])
+    theta = lmt.DarkMatter(5e-4, 15.0, m)
+    predicted = np.asarray(term.expected(theta))[:, 0]
+    deviance = -2 * np.asarray(joint.log_likelihood(theta))
+    sigma = np.hypot(0.001 / 0.120, 0.05)
+    np.testing.assert_allclose(deviance, (np.log(predicted / 0.120) / sigma) ** 2, rtol=1e-9, atol=1e-12)
+    assert [int(s) for s in np.sign(predicted - 0.120)] == [1, 1, -1, -1, -1, -1, 1, 1]
+    for point, slope in ((7.5 * 0.75, -1.0), (7.5 * 1.005, 1.0)):  # towards the nearer solution
+        gradient = jax.grad(joint.log_likelihood)(lmt.DarkMatter(5e-4, 15.0, point))
+        assert float(gradient.dm_mass) * slope > 0.0
+
+
+def test_psi_may_be_a_part_of_the_dark_matter():
+    term = lmt.relic_abundance(psi="at_most_all", theory_error=0.0)
+    joint = lmt.Joint([term.observe()])
+    less, more = (lmt.DarkMatter(5e-4, 15.0, 7.5 * r) for r in (1.005, 1.03))
+    assert float(joint.log_likelihood(less)) == 0.0
+    excess = np.log(float(term.expected(more)[0]) / 0.120) / (0.001 / 0.120)
+    assert float(joint.log_likelihood(more)) == pytest.approx(-0.5 * excess**2, rel=1e-9)
+
+
+def test_invalid_relic_abundance():
+    with pytest.raises(ValueError, match=r"method must be one of .*'boltzmann'.*; got 'micromegas'"):
+        lmt.relic_abundance(method="micromegas")
+    with pytest.raises(ValueError, match=r"psi must be one of 'all', 'at_most_all'; got 'some'"):
+        lmt.relic_abundance(psi="some")
+    with pytest.raises(ValueError, match=r"theory_error must be a finite number in \[0, inf\]; got -0.1"):
+        lmt.relic_abundance(theory_error=-0.1)
+    with pytest.raises(ValueError, match=r"relic_abundance needs a model with dark matter"):
+        lmt.Joint([lmt.relic_abundance().observe()]).log_likelihood(lmt.benchmark("BP1"))
+
+
 # ------------------------------------------------------------------------------------------- N_eff
 @pytest.mark.parametrize("name, mean, sigma", [("planck2018", 2.99, 0.17), ("act_dr6", 2.86, 0.13)])
 def test_radiation_is_gaussian(name, mean, sigma):
