@@ -32,7 +32,7 @@ _CENTRE, _WIDTH = 3.0, 0.7  # ln x = centre + width sinh(s): points crowd where 
 _START, _END = (np.arcsinh((np.log(x) - _CENTRE) / _WIDTH) for x in (1.0, 1e10))
 _S = np.linspace(_START, _END, _COARSE + 1)
 _FRACTIONS = np.arange(8.0) / 8.0
-_EXTRAPOLATION = np.linalg.solve(np.vander(_STRIDES, increasing=True).T.astype(float), np.eye(4)[0])
+EXTRAPOLATION = np.linalg.solve(np.vander(_STRIDES, increasing=True).T.astype(float), np.eye(4)[0])
 _SMOOTH = 128  # intervals of the splines that coefficients come from
 
 
@@ -54,13 +54,26 @@ def _log_x(s):
 SITES = np.asarray(_CENTRE + _WIDTH * np.sinh(_START + (_END - _START) * spline_sites(_SMOOTH) / _SMOOTH))
 
 
+class Interpolation(NamedTuple):
+    """Matrices from values at :data:`SITES` of ln x to the finest grid, (769, n), and to :func:`spline`, (n, n)."""
+
+    grid: np.ndarray
+    spline: np.ndarray
+
+
 @functools.cache
 def interpolation():
-    """Matrix (769, n) from values at :data:`SITES` of ln x to those at the points of the finest grid."""
+    """The :class:`Interpolation`, made once."""
     with jax.ensure_compile_time_eval():
         coefficients = spline_coefficients(np.eye(len(SITES)))
         points = np.linspace(0.0, _SMOOTH, _FINE + 1)
-        return np.asarray(jax.vmap(spline, (None, 0))(coefficients, points))
+        return Interpolation(np.asarray(jax.vmap(spline, (None, 0))(coefficients, points)), coefficients)
+
+
+def spline_position(log_x):
+    """Where :func:`spline` finds the values at ``log_x``."""
+    s = jnp.arcsinh((log_x - _CENTRE) / _WIDTH)
+    return _SMOOTH * jnp.clip((s - _START) / (_END - _START), 0.0, 1.0)
 
 
 def fitted_grid(log_kink):
@@ -82,10 +95,38 @@ def fitted_grid(log_kink):
     return Grid(_log_x(moved), 8 * (node.astype(int) - 1), np.arange(_FINE + 1.0) / 8.0 > border)
 
 
-def on_grid(grid, values, matrix):
-    """``values`` (n + 16, k) at :data:`SITES` and at the moved points, on the whole grid: (769, k)."""
+class Coefficients(NamedTuple):
+    """On the grid, (769,): ln a and ln H [MeV]; then each of the smooth functions that were asked for.
+
+    log_entropy: ln of the conserved s a^3 of photons and electrons.
+    """
+
+    log_scale: jax.Array
+    log_hubble: jax.Array
+    smooth: tuple[jax.Array, ...]
+    log_entropy: jax.Array
+
+
+def coefficients(theta, neutrino_decoupling, tables, matrix, functions):
+    """The :class:`Coefficients` of a scalar ``theta``, and the values of the ``functions`` of x at the sites.
+
+    What is smooth on both sides of the kink is computed at few points and interpolated, but for the points
+    that moved, where it is computed.
+    """
+    mass = theta.dm_mass
+    grid = fitted_grid(jnp.log(mass / neutrino_decoupling))
+    x = jnp.exp(jnp.concatenate([SITES, grid.moved]))
+    together, apart, log_entropy = expansion(tables, hidden_species(theta), mass / x, neutrino_decoupling)
+    values = jnp.stack([*together, *apart, *(function(x) for function in functions)], axis=-1)
     regular, moved = values[: len(SITES)], values[len(SITES) :]
-    return jax.lax.dynamic_update_slice_in_dim(matrix @ regular, moved, grid.first, axis=0)
+    found = jax.lax.dynamic_update_slice_in_dim(matrix @ regular, moved, grid.first, axis=0).T
+    log_scale, log_hubble = jnp.where(grid.late, found[2:4], found[:2])
+    return Coefficients(log_scale, log_hubble, tuple(found[4:]), log_entropy), tuple(regular[:, 4:].T)
+
+
+def log_sigma_v(x, theta):
+    """ln(<sigma v>/2) [MeV^-2]; finite where nothing annihilates."""
+    return jnp.log(jnp.maximum(0.5 * thermal_average(x, theta, "total"), 1e-300))
 
 
 def log_equilibrium(x, mass):
@@ -93,43 +134,49 @@ def log_equilibrium(x, mass):
     return jnp.log(2.0 / np.pi**2 * mass**3 * scaled_k(2, x)) - 1.5 * jnp.log(x) - x
 
 
+def euler_steps(log_scale):
+    """Steps in ln a that end at each point of the grid, (769, 4), on the four grids; 0 where one has no point."""
+    points = np.arange(_FINE + 1)[:, None]
+    earlier = np.maximum(points - _STRIDES, 0)
+    return jnp.where(points % _STRIDES == 0, log_scale[:, None] - log_scale[earlier], 0.0)
+
+
+def euler(number, strength, source):
+    """N after a step of N' = -rate N^2 + production: ``strength`` rate h, ``source`` production h."""
+    source = number + source
+    return 2.0 * source / (1.0 + jnp.sqrt(1.0 + 4.0 * strength * source))
+
+
 def freeze_out(log_scale, log_rate, log_equilibrium):
     """ln N at the end of dN/dln a = -rate (N^2 - N_eq^2) that starts in equilibrium, a pure kernel.
 
     All (769,) on the grid, of which every 8th point, and no other, may be a kink.
     """
-    points = np.arange(_FINE + 1)
-    earlier = np.maximum(points[:, None] - _STRIDES, 0)
-    steps = jnp.where(points[:, None] % _STRIDES == 0, log_scale[:, None] - log_scale[earlier], 0.0)
-    strengths = steps * jnp.exp(log_rate)[:, None]
 
     def step(number, now):
         strength, equilibrium2 = now
-        source = number + strength * equilibrium2
-        # Of strength N^2 + N = source; where a coarser grid has no point the strength is 0, and N stays.
-        return 2.0 * source / (1.0 + jnp.sqrt(1.0 + 4.0 * strength * source)), None
+        return euler(number, strength, strength * equilibrium2), None
 
+    strengths = euler_steps(log_scale) * jnp.exp(log_rate)[:, None]
     start = jnp.exp(log_equilibrium[0]) * np.ones(4)
     number, _ = jax.lax.scan(step, start, (strengths, jnp.exp(2.0 * log_equilibrium)))
-    return jnp.log(number) @ _EXTRAPOLATION
+    return jnp.log(number) @ EXTRAPOLATION
 
 
-def relic_density_boltzmann(theta, neutrino_decoupling, tables, matrix):
+def density_today(mass, log_number, log_entropy):
+    """Omega h^2 of particles of ``mass``, from N and the entropy of photons in the same comoving volume."""
+    return mass * jnp.exp(log_number - log_entropy) * PHOTON_ENTROPY_TODAY / CRITICAL_DENSITY
+
+
+def relic_density_boltzmann(theta, neutrino_decoupling, tables, matrices):
     """Omega h^2 of a scalar ``theta``, a pure kernel.
 
-    tables: :func:`jaxlmt.darkmatter.background.plasma`; matrix: :func:`interpolation`.
+    tables: :func:`jaxlmt.darkmatter.background.plasma`; matrices: :func:`interpolation`. To 5e-6 of the
+    solution of the same equations, finite for every theta.
     """
-    mass = theta.dm_mass
-    grid = fitted_grid(jnp.log(mass / neutrino_decoupling))
-    log_x = jnp.concatenate([SITES, grid.moved])
-    x = jnp.exp(log_x)
-    together, apart, log_entropy = expansion(tables, hidden_species(theta), mass / x, neutrino_decoupling)
-    log_sigma_v = jnp.log(0.5 * thermal_average(x, theta, "total"))
-    early, late = (
-        (log_sigma_v - now.log_hubble - 3.0 * now.log_scale, now.log_scale) for now in (together, apart)
-    )
-    columns = jnp.stack([*early, *late, log_equilibrium(x, mass)], axis=-1)
-    *both, log_density = on_grid(grid, columns, matrix).T
-    log_rate, log_scale = (jnp.where(grid.late, *pair) for pair in zip(both[2:], both[:2], strict=True))
-    log_number = freeze_out(log_scale, log_rate, log_density + 3.0 * log_scale)
-    return mass * jnp.exp(log_number - log_entropy) * PHOTON_ENTROPY_TODAY / CRITICAL_DENSITY
+    functions = (lambda x: log_sigma_v(x, theta), lambda x: log_equilibrium(x, theta.dm_mass))
+    now, _ = coefficients(theta, neutrino_decoupling, tables, matrices.grid, functions)
+    sigma_v, density = now.smooth
+    volume = 3.0 * now.log_scale
+    log_number = freeze_out(now.log_scale, sigma_v - now.log_hubble - volume, density + volume)
+    return density_today(theta.dm_mass, log_number, now.log_entropy)
