@@ -93,10 +93,10 @@ def figure_1(kernel, data, seed, points):
         write(ax, name, truth.mass, 0.77 * truth.g_x, colour=INK, size=9.5)
     note = (
         "Every region is what one likelihood excludes at 95%, one-sided: -2 ln L exceeds that of the "
-        "Standard Model by 2.71. N_eff is that of A' alone (3.4; H_0: 3.2 to 3.4), whatever its coupling; white "
-        "dwarfs by the rule of Drees and Zhao; CCFR is dashed as in the paper; BaBar is a smoothed recast of a "
-        "90% limit. COHERENT and the CMS search above 5 GeV are not computed here and not drawn. Bands: "
-        "(g-2)_mu of 2021, 1 and 2 sigma."
+        "Standard Model by 2.71. N_eff is that of A' alone (3.4; H_0: 3.2 to 3.4), whatever its coupling; "
+        "white dwarfs by the rule of Drees and Zhao; CCFR is dashed as in the paper; BaBar is a smoothed "
+        "recast of a 90% limit. COHERENT and the CMS search above 5 GeV are not computed here and not drawn. "
+        "Bands: (g-2)_mu of 2021, 1 and 2 sigma."
     )
     return made, note
 
