@@ -131,7 +131,9 @@ def _add_reconstruct(commands):
         default="gminus2,na64mu,cenns610,ccm,ess,ess10,darwin",
         metavar="LIST",
         help="comma-separated, from gminus2, na64mu, cenns610, ccm, ess, ess10, darwin,\n"
-        "lz, xenonnt (default: all but the last two)",
+        "lz, xenonnt, radiation, white_dwarfs (default: all but the last four);\n"
+        "relic_abundance, cmb_annihilation, positron_line, sensei need dark matter,\n"
+        "which an analysis file can have",
     )
     what.add_argument(
         "--model",
@@ -387,11 +389,12 @@ def _picture(options, stem):
 def _add_figure(commands):
     command = commands.add_parser(
         "figure",
-        help="a figure of the paper, and what differs from the printed one",
-        description="Draw a figure of 2104.03297 and say what differs from the printed one and why.",
+        help="a figure of the papers, and what differs from the printed one",
+        description="Draw a figure of 2104.03297, or of 2107.14528 (dz...), and say what differs from the "
+        "printed one and why.",
     )
     command.set_defaults(action=_figure)
-    command.add_argument("name", metavar="FIGURE", help="4 to 14")
+    command.add_argument("name", metavar="FIGURE", help="1, 4 to 14, or dz2, dz3")
     command.add_argument(
         "--kernel",
         default="paper",

@@ -26,12 +26,13 @@ def grid(points, x_range, y_range):
     return np.geomspace(*x_range, points), np.geomspace(*y_range, points)[:, None]
 
 
-def exclude(ax, x, y, value, text, at, *, colour, angle=0.0, dashes=None, at_level=EXCLUDED):
-    """Shade where ``value`` exceeds ``at_level``, or with ``dashes`` draw the edge alone; write ``text``."""
+def exclude(ax, x, y, value, text, at, *, colour, angle=0.0, dashes=None):
+    """Shade where ``value`` exceeds EXCLUDED, or with ``dashes`` draw the edge alone; write ``text``."""
+    above = np.log(np.clip(value / EXCLUDED, 1e-2, 1e2))  # powers of mass and coupling become straight
     if dashes is None:
-        region(ax, x, y[:, 0], value, low=at_level, high=np.inf, colour=colour, alpha=0.18, edge=1.3)
+        region(ax, x, y[:, 0], above, low=0.0, high=np.inf, colour=colour, alpha=0.18, edge=1.3)
     else:
-        level(ax, x, y[:, 0], value, at=at_level, colour=colour, dashes=dashes)
+        level(ax, x, y[:, 0], above, at=0.0, colour=colour, dashes=dashes)
     write(ax, text, *at, colour=colour, angle=angle)
 
 
