@@ -159,9 +159,10 @@ def belle2(**fields):
     in the centre-of-mass frame; resolution: sigma_E/E, 0.02; bin_edges: of x = 2 E_gamma/sqrt(s), 0.02 wide
     unless given; background: ``"neutrinos"``, that of e+ e- -> gamma nu nubar, or expected counts, a number
     or one per bin; signal_norm: a number or a prior; preset: ``"paper"`` takes 10 GeV. Not in it are
-    radiative Bhabha scattering and gamma gamma with particles lost, which detectors are made to veto, nor the price of
-    that, an efficiency below one: the reach is optimistic. Zero signal for M >= sqrt(s) and, in effect, where
-    the line lies below the bins. Raises ValueError for invalid arguments and RuntimeError in float32.
+    radiative Bhabha scattering and gamma gamma with particles lost, which detectors are made to veto, nor
+    the price of that, an efficiency below one: the reach is optimistic. Zero signal for M >= sqrt(s) and, in
+    effect, where the line lies below the bins. Raises ValueError for invalid arguments and RuntimeError in
+    float32.
     """
     return _checked("belle2", fields)
 

@@ -97,7 +97,7 @@ def _photons(lowest, target):
 
 @functools.partial(jax.jit, static_argnums=1)
 def _weights(momentum2, target, energy):
-    """(2, n): K^2 d sigma/dK^2 of the vector and the axial current at ``momentum2`` (n,), up to a constant."""
+    """K^2 d sigma/dK^2 of the vector and axial current at ``momentum2`` (n,), up to a constant: (2, n)."""
     eta = _RAPIDITY[None]
     momentum2 = spread(momentum2, _RAPIDITY.size)
     pair2 = 4.0 * MASS_MUON**2 * jnp.cosh(eta) ** 2 + 0.0 * momentum2
