@@ -20,10 +20,14 @@ from .distributions import (
     Uniform,
 )
 from .experiments.astrophysics import positron_line, sensei, white_dwarfs
+from .experiments.babar import babar
+from .experiments.borexino import borexino
 from .experiments.cosmology import cmb_annihilation, radiation, relic_abundance
 from .experiments.gminus2 import gminus2
+from .experiments.monophoton import belle2, tau_charm
 from .experiments.na64mu import na64mu
 from .experiments.spallation import ccm, cenns610, ess, ess10, spallation
+from .experiments.trident import trident
 from .experiments.xenon import darwin, lz, xenon, xenonnt
 from .likelihood import Joint
 from .model import (
@@ -53,6 +57,8 @@ from .processes.bremsstrahlung import bremsstrahlung_cross_section
 from .processes.cevns import cevns_cross_section
 from .processes.dark_electron import dm_electron_cross_section
 from .processes.gminus2 import coupling_from_delta_a_mu, delta_a_mu
+from .processes.monophoton import monophoton_cross_section
+from .processes.trident import trident_ratio
 from .settings import enable_compilation_cache, enable_x64
 from .sources.oscillation import Oscillation, oscillation
 from .statistics import log_p_value, significance
@@ -89,11 +95,11 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "ARGON_40",
     "BENCHMARKS",
-    "AsinhUniform",
     "LMU",
     "LMU_LTAU",
     "MIXING_RATIO_ONE_LOOP",
     "MIXING_RATIO_PAPER",
+    "AsinhUniform",
     "DarkMatter",
     "HiddenPhoton",
     "Isotope",
@@ -109,8 +115,11 @@ __all__ = [
     "TiedToCoupling",
     "Uniform",
     "annihilation_cross_section",
+    "babar",
     "batch",
+    "belle2",
     "benchmark",
+    "borexino",
     "branching_ratios",
     "bremsstrahlung_cross_section",
     "ccm",
@@ -135,6 +144,7 @@ __all__ = [
     "lmu_mixing_ratio",
     "log_p_value",
     "lz",
+    "monophoton_cross_section",
     "na64mu",
     "oscillation",
     "partial_widths",
@@ -146,7 +156,10 @@ __all__ = [
     "sigma_v",
     "significance",
     "spallation",
+    "tau_charm",
     "total_width",
+    "trident",
+    "trident_ratio",
     "white_dwarf_emission",
     "white_dwarfs",
     "xenon",

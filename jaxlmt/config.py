@@ -26,10 +26,14 @@ from .distributions import (
     check_distribution,
 )
 from .experiments.astrophysics import positron_line, sensei, white_dwarfs
+from .experiments.babar import babar
+from .experiments.borexino import borexino
 from .experiments.cosmology import cmb_annihilation, radiation, relic_abundance
 from .experiments.gminus2 import gminus2
+from .experiments.monophoton import belle2, tau_charm
 from .experiments.na64mu import na64mu
 from .experiments.spallation import ccm, cenns610, ess, ess10, spallation
+from .experiments.trident import trident
 from .experiments.xenon import TARGETS, darwin, lz, xenon, xenonnt
 from .formats import COLUMNS, read_counts
 from .inference.priors import COUPLING_BOX, MASS_BOX, MIXING_BOUND, MIXING_SCALE, Prior
@@ -59,6 +63,12 @@ FACTORIES = {
     "lz": lz,
     "xenonnt": xenonnt,
     "darwin": darwin,
+    "trident_ccfr": functools.partial(trident, "ccfr"),
+    "trident_charm2": functools.partial(trident, "charm2"),
+    "babar": babar,
+    "borexino": borexino,
+    "belle2": belle2,
+    "tau_charm": tau_charm,
     "relic_abundance": relic_abundance,
     "radiation": radiation,
     "cmb_annihilation": cmb_annihilation,
@@ -74,8 +84,9 @@ SOLAR = tuple(name for name, factory in FACTORIES.items() if factory in _OF_XENO
 TYPES = {factory.__name__: factory for factory in (*_OF_A_SOURCE, *_OF_XENON)}
 DATA = ("asimov", "toy", "measured")
 # whose measured data the package knows
-SKY = ("relic_abundance", "radiation", "cmb_annihilation", "white_dwarfs", "positron_line", "sensei")
-PUBLISHED = ("gminus2", *SKY)
+_LABORATORY = ("trident_ccfr", "trident_charm2", "babar", "borexino")
+_SKY = ("relic_abundance", "radiation", "cmb_annihilation", "white_dwarfs", "positron_line", "sensei")
+PUBLISHED = ("gminus2", *_LABORATORY, *_SKY)
 
 DISTRIBUTIONS = {
     "uniform": Uniform,

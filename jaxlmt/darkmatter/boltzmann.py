@@ -15,7 +15,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..bessel import scaled_k
-from ..constants import BOLTZMANN, CMB_TEMPERATURE, HBARC_MEV_CM, MEGAPARSEC_CM, PLANCK_MASS, SPEED_OF_LIGHT_CM
+from ..constants import (
+    BOLTZMANN,
+    CMB_TEMPERATURE,
+    HBARC_MEV_CM,
+    MEGAPARSEC_CM,
+    PLANCK_MASS,
+    SPEED_OF_LIGHT_CM,
+)
 from ..processes.annihilation import thermal_average
 from ..quadrature import spline, spline_coefficients, spline_sites
 from .background import expansion

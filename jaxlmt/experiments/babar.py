@@ -38,8 +38,8 @@ class BaBar(UpperBound, Measurement):
         del parameters
         mass = theta.mass
         is_inside = (mass >= LOWEST) & (mass <= self.ends[1])
-        mass = jnp.clip(mass, *self.ends)
-        position = jnp.log(mass / self.ends[0]) / np.log(self.ends[1] / self.ends[0])
+        mass = jnp.clip(mass, self.ends[0], self.ends[1])
+        position = jnp.log(mass / self.ends[0]) / jnp.log(self.ends[1] / self.ends[0])
         limit2 = jnp.exp(2.0 * spline(self.limit, position * (self.limit.shape[0] - SPLINE_ORDER + 1))[0])
         # Of g^2 Q^2 BR = g^2 Q^2 Gamma_mu/Gamma the width into muons is g^2 Q^2 times that of the benchmark,
         # with which it rises above the threshold: what is left is smooth.

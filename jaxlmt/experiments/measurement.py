@@ -91,7 +91,7 @@ def sigma_of_limit(limit, level, best=0.0):
 
 
 def published(made, *, name, measured, sigma, nominal=None, nuisances=None, **fields):
-    """A :class:`Measurement` of the class ``made``: one bin, no background. fields: those of ``made`` alone."""
+    """A :class:`Measurement` of the class ``made``: one bin, no background; fields: those of its own."""
     return made(
         name=name,
         measured=float(measured),

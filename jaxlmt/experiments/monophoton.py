@@ -20,6 +20,8 @@ CM2_PER_INVERSE_AB = 1e42  # an integrated luminosity of 1/ab in 1/cm^2
 TITLES = {"belle2": "Belle II single photon", "tau_charm": "tau-charm single photon"}
 ENERGIES_GEV = {None: {"belle2": 10.58, "tau_charm": 4.0}, "paper": {"belle2": 10.0, "tau_charm": 4.0}}
 
+BIN_EDGES = tuple(np.linspace(0.1, 1.1, 51).round(12).tolist())
+
 _NODES = 8  # Gauss nodes a panel of the background's spectrum
 
 
@@ -119,7 +121,7 @@ def _collider(
     efficiency=1.0,
     cos_max=0.985,
     resolution=0.02,
-    bin_edges=tuple(np.linspace(0.1, 1.1, 51).round(12).tolist()),
+    bin_edges=BIN_EDGES,
     background="neutrinos",
     signal_norm=1.0,
 ):
@@ -156,10 +158,11 @@ def belle2(**fields):
     energy_GeV: sqrt(s), 10.58 unless given; luminosity_per_ab; efficiency: in [0, 1]; cos_max: of the photon,
     in the centre-of-mass frame; resolution: sigma_E/E, 0.02; bin_edges: of x = 2 E_gamma/sqrt(s), 0.02 wide
     unless given; background: ``"neutrinos"``, that of e+ e- -> gamma nu nubar, or expected counts, a number
-    or one per bin; signal_norm: a number or a prior; preset: ``"paper"`` takes 10 GeV. Not in it are radiative
-    Bhabha scattering and gamma gamma with particles lost, which detectors are made to veto, nor the price of
-    that, an efficiency below one: the reach is optimistic. Zero signal for M >= sqrt(s) and, in effect, where
-    the line lies below the bins. Raises ValueError for invalid arguments and RuntimeError in float32.
+    or one per bin; signal_norm: a number or a prior; preset: ``"paper"`` takes 10 GeV. Not in it are
+    radiative Bhabha scattering and gamma gamma with particles lost, which detectors are made to veto, nor
+    the price of that, an efficiency below one: the reach is optimistic. Zero signal for M >= sqrt(s) and, in
+    effect, where the line lies below the bins. Raises ValueError for invalid arguments and RuntimeError in
+    float32.
     """
     return _checked("belle2", fields)
 

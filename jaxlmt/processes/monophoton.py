@@ -60,7 +60,7 @@ def _cross_section(theta, energy, cos_max):
 
 
 def monophoton_cross_section(theta, *, energy, cos_max=0.985):
-    """sigma [cm^2] of e+ e- -> gamma A' for photons with |cos theta| < ``cos_max``, whatever the A' does next.
+    """sigma [cm^2] of e+ e- -> gamma A' with |cos theta| < ``cos_max`` for the photon, however the A' decays.
 
     energy: sqrt(s) [MeV], a number; cos_max: in the centre-of-mass frame. Broadcasts over the leaves of
     ``theta``. Zero for M >= energy; near it the photon is soft and the cross section grows as

@@ -14,8 +14,8 @@ mass of the pair, u = l + K^2 = y s and x = K^2/u,
     d sigma/dK^2 ~ sum_{V, A} g^2 int du/u [(1 + (1-y)^2) F_2 - y^2 F_L],
 
 F_2 and F_L the structure functions of a real photon that turns into mu+ mu- at lowest order, muon mass
-included; F_L is the same for both currents, and in a total cross section they do not interfere. So the ratio
-to the Standard Model is one sum over K^2, exact in M from the contact limit to a massless A'.
+included; in a total cross section the two currents do not interfere. So the ratio to the Standard Model is
+one sum over K^2, exact in M from the contact limit to a massless A'.
 
 Left out: the virtuality of the photon in sigma, the spread of the beam's energy, scattering off single
 nucleons, the experiments' cuts, which enter the ratio in the second order only, and the mixing in the muon's
@@ -31,7 +31,7 @@ import numpy as np
 
 from ..constants import FERMI_CONSTANT, MASS_MUON
 from ..nuclei import IRON_56, OXYGEN_16, SILICON_28, helm_form_factor
-from ..quadrature import spread, unit_gauss
+from ..quadrature import spread, trailing, unit_gauss
 from ..validation import check_theta, choose, is_traced, number, require_x64, to_float64
 
 AXIAL = 0.5
@@ -60,35 +60,36 @@ _LARGEST_MOMENTUM = 1500.0  # MeV, where F^2 of the lightest nucleus is 1e-20
 
 
 def structure_functions(momentum2, pair2):
-    """pi/(x alpha) times (F_2 of the vector current, of the axial one, F_L of either).
+    """pi/(x alpha) times (F_2, F_L) of the vector current, then of the axial one.
 
-    momentum2: K^2 > 0; pair2: l >= 4 m_mu^2 [MeV^2]; they broadcast. F_2 and F_L of the vector current are
-    those of V. M. Budnev et al., Phys. Rept. 15 (1975) 181.
+    momentum2: K^2 > 0; pair2: l >= 4 m_mu^2 [MeV^2]; they broadcast. Those of the vector current are well
+    known (V. M. Budnev et al., Phys. Rept. 15 (1975) 181); the axial ones have terms of m_mu^2/K^2 besides.
     """
     total = momentum2 + pair2
     x, r = momentum2 / total, 4.0 * MASS_MUON**2 / total
     beta = jnp.sqrt(1.0 - 4.0 * MASS_MUON**2 / pair2)
     log = 2.0 * jnp.arctanh(beta)
-    both = x**2 + (1.0 - x) ** 2
-    flat = 1.0 - 8.0 * x * (1.0 - x)
-    vector = (both + (1.0 - 3.0 * x) * r - 0.5 * r**2) * log - (flat + (1.0 - x) * r) * beta
-    axial = (both - (3.0 - x) * r + 1.5 * r**2) * log - (flat - 3.0 * (1.0 - x) * r) * beta
-    return vector, axial, 4.0 * x * ((1.0 - x) * beta - 0.5 * r * log)
+    both = (x**2 + (1.0 - x) ** 2 + (1.0 - 3.0 * x) * r - 0.5 * r**2) * log
+    both = both - (1.0 - 8.0 * x * (1.0 - x) + (1.0 - x) * r) * beta
+    along = 4.0 * x * ((1.0 - x) * beta - 0.5 * r * log)
+    more = 4.0 * MASS_MUON**2 / momentum2 * log
+    mixed = r * ((2.0 * (1.0 - x) - r) * log - 2.0 * (1.0 - x) * beta)
+    return (both, along), (both + more, along + more + mixed)
 
 
 def _photons(lowest, target):
     """2 int dq/q Z^2 F^2(q) {-2 ln z - 2 (1-z) + (1-z^2)/2, (1-z^2)/2}, z = lowest/q: the integrals over the
     photons of 1 + (1-y)^2 and of y^2, over ds/s. Shape of ``lowest`` [MeV], in front of it two."""
-    nodes, weights = unit_gauss(_PHOTON_NODES)
-    width = jnp.maximum(jnp.log(_LARGEST_MOMENTUM / lowest), 0.0)[..., None] @ np.ones((1, _PHOTON_NODES))
-    log = width * nodes.reshape((1,) * lowest.ndim + (-1,))
+    nodes, weights = (trailing(part, lowest) for part in unit_gauss(_PHOTON_NODES))
+    width = spread(jnp.maximum(jnp.log(_LARGEST_MOMENTUM / lowest), 0.0), _PHOTON_NODES)
+    log = width * nodes
     z = jnp.exp(-log)
     t = (lowest[..., None] / z) ** 2
     flux = sum(
         share * (isotope.z * helm_form_factor(1e3 * t / (2.0 * isotope.mass), isotope)) ** 2
         for isotope, share in target
     )
-    flux = 2.0 * width * weights.reshape((1,) * lowest.ndim + (-1,)) * flux
+    flux = 2.0 * width * weights * flux
     longitudinal = 0.5 * (1.0 - z) * (1.0 + z)
     transverse = 2.0 * log - 2.0 * (1.0 - z) + longitudinal
     return jnp.sum(flux * transverse, axis=-1), jnp.sum(flux * longitudinal, axis=-1)
@@ -96,15 +97,15 @@ def _photons(lowest, target):
 
 @functools.partial(jax.jit, static_argnums=1)
 def _weights(momentum2, target, energy):
-    """(2, n): K^2 d sigma/dK^2 of the vector and of the axial current at ``momentum2`` (n,); g = 1, no unit."""
+    """K^2 d sigma/dK^2 of the vector and axial current at ``momentum2`` (n,), up to a constant: (2, n)."""
     eta = _RAPIDITY[None]
-    momentum2 = momentum2[:, None] @ np.ones((1, _RAPIDITY.size))
+    momentum2 = spread(momentum2, _RAPIDITY.size)
     pair2 = 4.0 * MASS_MUON**2 * jnp.cosh(eta) ** 2 + 0.0 * momentum2
     total = pair2 + momentum2
-    vector, axial, longitudinal = structure_functions(momentum2, pair2)
     both, along = _photons(total / (2.0 * energy), target)
     jacobian = momentum2**2 / total**2 * pair2 * jnp.tanh(eta)
-    return jnp.stack([jnp.sum(jacobian * (f * both - longitudinal * along), 1) for f in (vector, axial)])
+    currents = structure_functions(momentum2, pair2)
+    return jnp.stack([jnp.sum(jacobian * (f2 * both - fl * along), axis=1) for f2, fl in currents])
 
 
 class Fold(NamedTuple):
@@ -132,8 +133,8 @@ def fold(beam):
 def ratio(theta, folded, sin2_theta_w):
     """sigma/sigma_SM: a pure kernel; the leaves of ``theta`` broadcast with sin2_theta_w."""
     coupling = 0.5 + 2.0 * sin2_theta_w
-    nodes = (1,) * jnp.ndim(theta.mass) + (-1,)
-    propagator = 1.0 / (folded.momentum2.reshape(nodes) + spread(theta.mass**2, folded.momentum2.size))
+    momentum2 = trailing(folded.momentum2, theta.mass)
+    propagator = 1.0 / (momentum2 + spread(theta.mass**2, folded.momentum2.size))
     first, second = propagator @ folded.vector, propagator**2 @ folded.vector
     shift = HIGGS_VEV2 * (theta.g_x * theta.charges.mu) ** 2
     standard = coupling**2 + AXIAL**2 * folded.axial.sum()
