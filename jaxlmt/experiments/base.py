@@ -179,8 +179,12 @@ def nuisance(name, value, *, low=-np.inf):
 
 def nuisances_of(fields, *, low=-np.inf):
     """:func:`nuisance` of several fields, {name: number or distribution}, together."""
-    pairs = [nuisance(name, value, low=low) for name, value in fields.items()]
-    return tuple({k: v for one in each for k, v in one.items()} for each in zip(*pairs, strict=True))
+    nominal, nuisances = {}, {}
+    for name, value in fields.items():
+        fixed, varied = nuisance(name, value, low=low)
+        nominal |= fixed
+        nuisances |= varied
+    return nominal, nuisances
 
 
 def generator(key):

@@ -55,7 +55,7 @@ def relic_abundance(
     method="formula",
     theory_error=None,
     psi="all",
-    neutrino_decoupling=NEUTRINO_DECOUPLING,
+    neutrino_decoupling=None,
 ):
     """The density of dark matter, Omega h^2 = 0.120 +- 0.001 (1807.06209), as the relic density of psi.
 
@@ -64,16 +64,22 @@ def relic_abundance(
     computed: 0.2, 0.05 or 0.02 unless given, by method, each a choice. method: as in
     :func:`jaxlmt.relic_density`, ``"formula"`` (against the Boltzmann equation 15 to 18% low above the
     pole, at M_A' = 15 MeV and g_x = 5e-4), ``"boltzmann"`` (which knows nothing of early kinetic
-    decoupling) or ``"kinetic"``. The last two depend on neutrino_decoupling [MeV], a number or a prior, and
-    a nuisance of that name. psi: ``"all"`` dark matter, or ``"at_most_all"``, where less of it costs
-    nothing. Needs a model with dark matter. Raises ValueError for other values.
+    decoupling) or ``"kinetic"``. The last two take neutrino_decoupling [MeV], 2.3 unless given, a number or
+    a prior, and a nuisance of that name. psi: ``"all"`` dark matter, or ``"at_most_all"``, where less of it
+    costs nothing. Needs a model with dark matter. Raises ValueError for other values.
     """
     start_fold()
     known = table("dark_sector")["abundance"]
     entry = known[choose("measurement", measurement, known)]
     usual = METHODS[choose("method", method, METHODS)]
     theory = number("theory_error", usual if theory_error is None else theory_error, low=0.0)
-    nominal, nuisances = nuisances_of({"neutrino_decoupling": neutrino_decoupling}, low=1e-3)
+    fields = {}
+    if method != "formula":
+        given = NEUTRINO_DECOUPLING if neutrino_decoupling is None else neutrino_decoupling
+        fields = {"neutrino_decoupling": given}
+    elif neutrino_decoupling is not None:
+        raise ValueError(f"neutrino_decoupling must be left out of the formula; got {neutrino_decoupling!r}")
+    nominal, nuisances = nuisances_of(fields, low=1e-3)
     return published(
         RelicAbundance if choose("psi", psi, PSI) == "all" else RelicAbundanceBound,
         name="relic_abundance",

@@ -29,7 +29,7 @@ def n_eff(mass, r, n_nu=3.0, decoupling=2.3):
 # ------------------------------------------------------------------------------------------- relic density
 def test_the_abundance_is_found_on_both_sides_of_the_pole():
     """M = 15 MeV, g = 5e-4: about 31% below the pole and 1.5% above, and nowhere between."""
-    term = lmt.relic_abundance()
+    term = lmt.relic_abundance(method="boltzmann")
     joint = lmt.Joint([term.observe()])
     m = 7.5 * np.array([0.5, 0.675, 0.7, 0.95, 1.0, 1.012, 1.018, 1.1])
     theta = lmt.DarkMatter(5e-4, 15.0, m)
@@ -44,12 +44,20 @@ def test_the_abundance_is_found_on_both_sides_of_the_pole():
 
 
 def test_psi_may_be_a_part_of_the_dark_matter():
-    term = lmt.relic_abundance(psi="at_most_all", theory_error=0.0)
+    term = lmt.relic_abundance(method="boltzmann", psi="at_most_all", theory_error=0.0)
     joint = lmt.Joint([term.observe()])
     less, more = (lmt.DarkMatter(5e-4, 15.0, 7.5 * r) for r in (1.005, 1.03))
     assert float(joint.log_likelihood(less)) == 0.0
     excess = np.log(float(term.expected(more)[0]) / 0.120) / (0.001 / 0.120)
     assert float(joint.log_likelihood(more)) == pytest.approx(-0.5 * excess**2, rel=1e-9)
+
+
+@pytest.mark.parametrize("method, tolerance", [("formula", 0.2), ("boltzmann", 0.05), ("kinetic", 0.02)])
+def test_the_error_is_that_of_the_method(method, tolerance):
+    term = lmt.relic_abundance(method=method)
+    assert float(term.sigma[0]) == pytest.approx(np.hypot(tolerance, 1 / 120), rel=1e-12)
+    assert set(term.nominal) == (set() if method == "formula" else {"neutrino_decoupling"})
+    assert lmt.relic_abundance(method=method) is term
 
 
 def test_invalid_relic_abundance():
@@ -59,6 +67,8 @@ def test_invalid_relic_abundance():
         lmt.relic_abundance(psi="some")
     with pytest.raises(ValueError, match=r"theory_error must be a finite number in \[0, inf\]; got -0.1"):
         lmt.relic_abundance(theory_error=-0.1)
+    with pytest.raises(ValueError, match=r"neutrino_decoupling must be left out of the formula; got 2.0"):
+        lmt.relic_abundance(neutrino_decoupling=2.0)
     with pytest.raises(ValueError, match=r"relic_abundance needs a model with dark matter"):
         lmt.Joint([lmt.relic_abundance().observe()]).log_likelihood(lmt.benchmark("BP1"))
 
