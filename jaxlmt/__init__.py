@@ -8,6 +8,14 @@ import importlib
 
 from .darkmatter.positrons import positron_injection
 from .darkmatter.recombination import ionising_annihilation
+from .darkmatter.relic import (
+    boost_factor,
+    delta_for_relic_density,
+    dm_charge_for_relic_density,
+    dm_mass_for_relic_density,
+    freeze_out,
+    relic_density,
+)
 from .darkmatter.white_dwarfs import white_dwarf_emission
 from .distributions import (
     AsinhUniform,
@@ -119,6 +127,7 @@ __all__ = [
     "batch",
     "belle2",
     "benchmark",
+    "boost_factor",
     "borexino",
     "branching_ratios",
     "bremsstrahlung_cross_section",
@@ -130,11 +139,15 @@ __all__ = [
     "darwin",
     "decay_length",
     "delta_a_mu",
+    "delta_for_relic_density",
+    "dm_charge_for_relic_density",
     "dm_electron_cross_section",
+    "dm_mass_for_relic_density",
     "enable_compilation_cache",
     "enable_x64",
     "ess",
     "ess10",
+    "freeze_out",
     "gminus2",
     "halo_sigma_v",
     "invisible_branching_ratio",
@@ -152,6 +165,7 @@ __all__ = [
     "positron_line",
     "radiation",
     "relic_abundance",
+    "relic_density",
     "sensei",
     "sigma_v",
     "significance",

@@ -161,6 +161,6 @@ class Run:
             bin_edges={e.name: e.bin_edges for e in experiments},
             labels={e.name: (e.axis_label, e.value_label, e.title) for e in experiments},
             background={e.name: 0.0 for e in experiments if e.n_bins == 1 and e not in measured},
-            sigma={e.name: e.sigma for e in measured},
+            sigma={e.name: e.error_bar for e in measured},
             **means,
         )

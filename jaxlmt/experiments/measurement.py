@@ -37,6 +37,11 @@ class Measurement(Experiment):
     def rate(self, theta, parameters):
         """What is measured, (1,), as predicted: a pure kernel of scalar leaves."""
 
+    @property
+    def error_bar(self):
+        """What a picture shows around the datum, (1,), in its units."""
+        return self.sigma
+
     def residual(self, counts, mean):
         """What :attr:`sigma` is the error of, (1,): zero where datum and prediction agree."""
         return counts - mean
@@ -71,6 +76,10 @@ class Logarithmic:
 
     Predictions from 1e-300 to 1e300 keep their slope; what lies beyond counts as the end.
     """
+
+    @property
+    def error_bar(self):
+        return self.measured * self.sigma
 
     def residual(self, counts, mean):
         return jnp.log(counts) - jnp.log(jnp.clip(mean, 1e-300, 1e300))
