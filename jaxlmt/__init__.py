@@ -6,6 +6,7 @@ NumPyro, arviz or matplotlib is loaded on first use.
 
 import importlib
 
+from .darkmatter.n_eff import n_eff
 from .distributions import (
     LogUniform,
     Normal,
@@ -124,6 +125,7 @@ __all__ = [
     "lmu_mixing_ratio",
     "log_p_value",
     "lz",
+    "n_eff",
     "na64mu",
     "oscillation",
     "partial_widths",
