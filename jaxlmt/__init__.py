@@ -6,6 +6,7 @@ NumPyro, arviz or matplotlib is loaded on first use.
 
 import importlib
 
+from .darkmatter.n_eff import n_eff
 from .darkmatter.positrons import positron_injection
 from .darkmatter.recombination import ionising_annihilation
 from .darkmatter.relic import (
@@ -158,6 +159,7 @@ __all__ = [
     "log_p_value",
     "lz",
     "monophoton_cross_section",
+    "n_eff",
     "na64mu",
     "oscillation",
     "partial_widths",

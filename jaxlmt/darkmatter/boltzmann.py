@@ -102,6 +102,18 @@ def fitted_grid(log_kink):
     return Grid(_log_x(moved), 8 * (node.astype(int) - 1), np.arange(_FINE + 1.0) / 8.0 > border)
 
 
+def on_grid(regular, moved, first):
+    """Values at the points of the finest grid, (769, ...), the ``moved`` ones of a :class:`Grid` put in."""
+    return jax.lax.dynamic_update_slice_in_dim(regular, moved, first, axis=0)
+
+
+def log_x_grid(log_kink):
+    """ln x at all points, (769,), of :func:`fitted_grid`."""
+    grid = fitted_grid(log_kink)
+    regular = _log_x(np.linspace(_START, _END, _FINE + 1))
+    return on_grid(regular, grid.moved, grid.first)
+
+
 class Coefficients(NamedTuple):
     """On the grid, (769,): ln a and ln H [MeV]; then each of the smooth functions that were asked for.
 
@@ -126,7 +138,7 @@ def coefficients(theta, neutrino_decoupling, tables, matrix, functions):
     together, apart, log_entropy = expansion(tables, hidden_species(theta), mass / x, neutrino_decoupling)
     values = jnp.stack([*together, *apart, *(function(x) for function in functions)], axis=-1)
     regular, moved = values[: len(SITES)], values[len(SITES) :]
-    found = jax.lax.dynamic_update_slice_in_dim(matrix @ regular, moved, grid.first, axis=0).T
+    found = on_grid(matrix @ regular, moved, grid.first).T
     log_scale, log_hubble = jnp.where(grid.late, found[2:4], found[:2])
     return Coefficients(log_scale, log_hubble, tuple(found[4:]), log_entropy), tuple(regular[:, 4:].T)
 
@@ -154,7 +166,7 @@ def euler(number, strength, source):
     return 2.0 * source / (1.0 + jnp.sqrt(1.0 + 4.0 * strength * source))
 
 
-def freeze_out(log_scale, log_rate, log_equilibrium):
+def evolve(log_scale, log_rate, log_equilibrium):
     """ln N at the end of dN/dln a = -rate (N^2 - N_eq^2) that starts in equilibrium, a pure kernel.
 
     All (769,) on the grid, of which every 8th point, and no other, may be a kink.
@@ -185,5 +197,5 @@ def relic_density_boltzmann(theta, neutrino_decoupling, tables, matrices):
     now, _ = coefficients(theta, neutrino_decoupling, tables, matrices.grid, functions)
     sigma_v, density = now.smooth
     volume = 3.0 * now.log_scale
-    log_number = freeze_out(now.log_scale, sigma_v - now.log_hubble - volume, density + volume)
+    log_number = evolve(now.log_scale, sigma_v - now.log_hubble - volume, density + volume)
     return density_today(theta.dm_mass, log_number, now.log_entropy)

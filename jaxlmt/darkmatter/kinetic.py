@@ -7,8 +7,8 @@ expansion. Its equation is that of the second moment, theta = <p^2>/(3 m): with 
     dq/dln a = (gamma/H)(q_eq - q) - C N w(T_psi) q + C_eq (N_eq^2/N) [(1 + w(T)) q_eq - q],
 
 C = <sigma v>/(2 H a^3) at T_psi and C_eq at T, that of neutrinos. gamma is the rate of the momentum exchange.
-w = <p^2 sigma v>/(<p^2> <sigma v>) - 1: where psi is slow, the motion of the pair and that within it are
-independent, and w = (1/3) dln<sigma v>/dln T. What is left out of w, and of gamma, is of relative order T/m.
+w = <p^2 sigma v>/(<p^2> <sigma v>) - 1, in essence (1/3) dln<sigma v>/dln T: what annihilates more readily
+when fast cools psi, and freezes out at a temperature below that of neutrinos.
 """
 
 import jax
@@ -66,11 +66,25 @@ def log_temperature(moment):
     return jnp.log(2.0 * moment / (1.0 + jnp.sqrt(1.0 + 10.0 * moment)))
 
 
+def excess_of_moment(slope, x):
+    """w = <p^2 sigma v>/(<p^2> <sigma v>) - 1 at ``x`` = m/T, from ``slope`` = dln<sigma v>/dln x.
+
+    A pair of energy s^(1/2) = 2m (1 + eps)^(1/2) has <p^2> = m^2 eps + (1 + b^2/3) (3/4) s^(1/2) T K_2/K_1, where
+    b^2 = eps/(1 + eps) and the Bessel functions are of s^(1/2)/T; of the latter, and so of eps, ``slope`` knows the
+    average. To a relative (T/m)^2 where one eps annihilates, as below the pole, to 0.2 T/m elsewhere.
+    """
+    bessel = 2.0 * x + 3.0 + 3.75 / x - slope  # <s^(1/2) K_2/(T K_1)>
+    energy = (bessel - 1.5 - 0.1875 / x) / (2.0 * x)
+    eps = energy**2 - 1.0
+    moment = eps + 0.75 * (1.0 + (1.0 - 1.0 / energy**2) / 3.0) * bessel / x**2
+    return moment * x / (3.0 * (1.0 + 2.5 / x)) - 1.0
+
+
 def _average(table, log_x):
     """(ln(<sigma v>/2), w) at a scalar ``log_x``, from the spline ``table`` (n, 1)."""
     at = lambda log_x: spline(table, spline_position(log_x))[0]  # noqa: E731
     value, slope = jax.jvp(at, (log_x,), (jnp.ones_like(log_x),))
-    return value, -slope / 3.0
+    return value, excess_of_moment(slope, jnp.exp(log_x))
 
 
 def relic_density_kinetic(theta, neutrino_decoupling, tables, matrices, scattering=1.0):

@@ -36,8 +36,9 @@ def radiation_over_photons(n_eff):
 
 
 @jax.jit
-def _n_eff(theta, neutrino_decoupling, n_nu):
-    theta = jax.tree.map(jnp.asarray, theta)
+def _n_eff(*arguments):
+    leaves, structure = jax.tree.flatten(arguments)
+    theta, neutrino_decoupling, n_nu = jax.tree.unflatten(structure, jnp.broadcast_arrays(*leaves))
     return effective_neutrinos(hidden_species(theta), neutrino_decoupling, n_nu)
 
 
@@ -46,9 +47,8 @@ def n_eff(theta, *, neutrino_decoupling=NEUTRINO_DECOUPLING, n_nu=N_NU):
 
     neutrino_decoupling: T_nu,D [MeV] (> 0), the dominant systematic: the masses at a given N_eff scale with
     it; n_nu (> 0): N_nu, what neutrinos alone have. Both broadcast with the leaves of ``theta`` and may be
-    traced. Only masses enter. Valid where A' and psi are in equilibrium with neutrinos at T_nu,D and are
-    gone before recombination: below the muon's mass; from about 60 MeV they make no difference anyway. Raises ValueError for
-    invalid arguments. Source: Drees & Zhao 2107.14528, eqs 3.12 and 3.13.
+    traced. Only masses enter: any, but A' and psi are taken to be in equilibrium with neutrinos at T_nu,D and
+    gone before recombination. Raises ValueError for invalid arguments. Source: Drees & Zhao 2107.14528, eqs 3.12 and 3.13.
     """
     theta = check_dark_matter(theta)
     for name, value in (("neutrino_decoupling", neutrino_decoupling), ("n_nu", n_nu)):

@@ -5,10 +5,11 @@ eqs 2.3, 2.4, 3.1 and 3.2. MeV throughout.
 """
 
 import functools
+import itertools
 import math
 
 import numpy as np
-from scipy.integrate import solve_ivp
+from scipy.integrate import quad, solve_ivp
 from scipy.interpolate import CubicSpline
 from scipy.special import k0e, k1e
 
@@ -52,8 +53,12 @@ class Point:
         if dark_decays:
             self.width += pair_width(g * q, m_x, self.delta)
 
-    def sigma_v(self, x):
-        """<sigma v>, eq 3.2, at an array of x = m_psi/T, on panels that close in on the pole."""
+    def sigma_v(self, x, *, moment=False):
+        """<sigma v>, eq 3.2, at an array of x = m_psi/T, on panels that close in on the pole.
+
+        moment: <p^2 sigma v>/<p^2> instead. A pair of total energy E = (P^2 + s)^(1/2) has p^2 = E_1^2 - m^2 with
+        E_1 = (E + b P c)/2, c uniform in [-1, 1] and b the velocity in the centre-of-mass system.
+        """
         m = self.m
         end = 40 * m / x.min()  # of sqrt(s) - 2 m
         end = math.sqrt(end * (end + 4 * m))
@@ -73,8 +78,14 @@ class Point:
         )
         flux *= self.coupling2 / (12 * math.pi) / s / ((u**2 - pole2) ** 2 + (self.width * self.m_x) ** 2)
         y = np.outer(x / m, root)
-        bessel = k1e(y) * np.exp(-np.outer(x / m, u**2 / (root + 2 * m)))
-        return x / (8 * m**5) / k2e(x) ** 2 * (bessel @ (2 * weight * u**2 * root * flux))
+        growth = np.exp(-np.outer(x / m, u**2 / (root + 2 * m)))
+        bessel = k1e(y) * growth
+        factor = x / (8 * m**5) / k2e(x) ** 2
+        if moment:
+            k2, b2 = u**2 / 4, u**2 / s
+            bessel = k2 * bessel + 0.75 * (1 + b2 / 3) * root * k2e(y) * growth * (m / x)[:, None]
+            factor = factor * x / (3 * m**2) / (k1e(x) / k2e(x) + 4 / x)  # K_3/K_2
+        return factor * (bessel @ (2 * weight * u**2 * root * flux))
 
 
 def gas(ratio, sign):
@@ -136,39 +147,138 @@ class Background:
         m = self.point.m
         return np.log(4 * m**2 * t * k2e(m / t) / (2 * math.pi**2) * volume) - m / t
 
+    def pieces(self, start, end, points=1500):
+        """Splines over ln x on both sides of decoupling, split at x = 60 too."""
+        kink = math.log(self.point.m / self.decoupling)
+        breaks = [b for b in sorted({start, kink, math.log(60.0), end}) if start <= b <= end]
+        for low, high in itertools.pairwise(breaks):
+            yield Piece(self, np.linspace(low, high, points), coupled=high <= kink)
 
-def relic_density(point, *, start=1.0, end=1e10, rtol=1e-10, points=400, method="Radau"):
-    """Omega h^2 with psi in equilibrium at x = ``start``, one temperature until neutrinos decouple.
 
-    The unknown is ln(N/N_eq) up to x = 60, ln N beyond.
-    """
-    background = Background(point)
-    kink, switch = math.log(point.m / point.decoupling), math.log(60.0)
-    breaks = sorted({math.log(start), kink, switch, math.log(end)})
-    breaks = [b for b in breaks if math.log(start) <= b <= math.log(end)]
-    grid = np.linspace(breaks[0], breaks[-1], points)
-    log_sigma_v = CubicSpline(grid, np.log(point.sigma_v(np.exp(grid))))
-    log_number = None
-    for low, high in zip(breaks[:-1], breaks[1:]):
-        grid = np.linspace(low, high, 1500)
-        t = point.m * np.exp(-grid)
-        volume, hubble = background(t, coupled=high <= kink)
-        growth = CubicSpline(grid, np.log(volume)).derivative()(grid) / 3  # dln a/dln x
-        log_rate = CubicSpline(grid, log_sigma_v(grid) + np.log(growth / (2 * volume * hubble)))
-        log_equal = CubicSpline(grid, background.equilibrium(t, volume))
-        falling = log_equal.derivative()
-        log_number = log_equal(low) if log_number is None else log_number
+class Piece:
+    """Splines over ln x: ln(dln a/dln x), ln(1/(2 a^3 H)), ln N_eq, ln a."""
 
-        def excess(lnx, y):  # dN/dlnx = -rate (N^2 - N_eq^2)
-            return -2 * np.exp(log_rate(lnx) + log_equal(lnx)) * np.sinh(y) - falling(lnx)
+    def __init__(self, background, grid, coupled):
+        self.low, self.high = grid[[0, -1]]
+        t = background.point.m * np.exp(-grid)
+        volume, hubble = background(t, coupled)
+        self.log_scale = CubicSpline(grid, np.log(volume) / 3)
+        self.log_growth = CubicSpline(grid, np.log(self.log_scale.derivative()(grid)))
+        self.log_hubble = CubicSpline(grid, np.log(hubble))
+        self.log_per_sigma_v = CubicSpline(grid, -np.log(2 * volume * hubble))
+        self.log_equal = CubicSpline(grid, background.equilibrium(t, volume))
+        self.falling = self.log_equal.derivative()
 
-        def slope(lnx, y):
-            return np.exp(log_rate(lnx) + y) * np.expm1(2 * (log_equal(lnx) - y))
+    def log_rate(self, lnx, log_sigma_v):
+        """ln of the rate in dN/dln x = -rate (N^2 - N_eq^2)."""
+        return log_sigma_v(lnx) + self.log_growth(lnx) + self.log_per_sigma_v(lnx)
 
-        early = high <= switch
-        initial = log_number - log_equal(low) if early else log_number
-        solution = solve_ivp(excess if early else slope, (low, high), [initial], method, rtol=rtol, atol=rtol)
-        assert solution.success, solution.message
-        log_number = solution.y[0, -1] + log_equal(high) if early else solution.y[0, -1]
+    def excess(self, lnx, y, log_sigma_v):
+        """Slope of y = ln(N/N_eq)."""
+        return -2 * np.exp(self.log_rate(lnx, log_sigma_v) + self.log_equal(lnx)) * np.sinh(y) - self.falling(
+            lnx
+        )
+
+    def slope(self, lnx, y, log_sigma_v):
+        """Slope of y = ln N."""
+        return np.exp(self.log_rate(lnx, log_sigma_v) + y) * np.expm1(2 * (self.log_equal(lnx) - y))
+
+
+def density(point, background, log_number):
+    """Omega h^2."""
     today = PHOTONS[1] * TODAY**3 / background.reference[1]  # 1/a^3
     return point.m * math.exp(log_number) * today / CRITICAL
+
+
+def relic_density(point, *, rtol=1e-10, points=1500, method="Radau"):
+    """Omega h^2 with psi in equilibrium at x = 1, one temperature until neutrinos decouple.
+
+    The unknown is ln(N/N_eq) up to x = 60, ln N up to 1e10. ``points`` of splines, of <sigma v> and the rest.
+    """
+    background = Background(point)
+    grid = np.linspace(0.0, math.log(1e10), points)
+    log_sigma_v = CubicSpline(grid, np.log(point.sigma_v(np.exp(grid))))
+    log_number = None
+    for piece in background.pieces(0.0, math.log(1e10), points):
+        early = piece.high <= math.log(60.0)
+        log_number = piece.log_equal(piece.low) if log_number is None else log_number
+        initial = log_number - piece.log_equal(piece.low) if early else log_number
+        slope = piece.excess if early else piece.slope
+        options = {"method": method, "rtol": rtol, "atol": rtol, "args": (log_sigma_v,)}
+        solution = solve_ivp(slope, (piece.low, piece.high), [initial], **options)
+        assert solution.success, solution.message
+        log_number = solution.y[0, -1] + (piece.log_equal(piece.high) if early else 0.0)
+    return density(point, background, log_number)
+
+
+def exchange_rate(point, t):
+    """gamma of dT_psi/dt = gamma (T - T_psi), psi at rest, by nu_mu, nu_tau and their antiparticles."""
+
+    def moment(k):  # int (-t) dsigma/dt dt
+        s = point.m**2 + 2 * point.m * k
+        largest = 4 * (point.m * k) ** 2 / s
+
+        def integrand(transfer):
+            u = 2 * point.m**2 - s + transfer
+            invariants = (s - point.m**2) ** 2 + (u - point.m**2) ** 2 - 2 * transfer * point.m**2
+            squared = 2 * invariants / (transfer + point.m_x**2) ** 2
+            return transfer * squared / (16 * math.pi * (s - point.m**2) ** 2)
+
+        return quad(integrand, 0, largest, epsabs=0, epsrel=1e-10)[0]
+
+    def integrand(k):
+        return k**2 / (2 * math.pi**2) * moment(k) / (math.exp(k / t) + 2 + math.exp(-k / t))
+
+    coupling2 = point.final[0][0] ** 2 * point.coupling2
+    total = quad(integrand, 0, 60 * t, epsabs=0, epsrel=1e-8, limit=200, points=[5 * t, 15 * t])[0]
+    return 4 * coupling2 * total / (3 * point.m * t)
+
+
+def relic_density_kinetic(point, *, start=8.0, rtol=1e-7, points=800):
+    """The same from x = ``start`` with T_psi as a second unknown: y = ln(N/N_eq), z = ln(T_psi/T).
+
+    T_psi is that of a thermal distribution with the same <p^2>, to a relative (T/m)^2.
+    """
+    background, m = Background(point), point.m
+    grid = np.linspace(0.0, math.log(1e12), points)
+    x = np.exp(grid)
+    log_sigma_v = CubicSpline(grid, np.log(point.sigma_v(x)))
+    tilt = CubicSpline(grid, point.sigma_v(x, moment=True) / point.sigma_v(x) - 1)
+    rates = np.array([exchange_rate(point, m / value) for value in x[::4]])
+    log_exchange = CubicSpline(grid[::4], np.log(rates))
+
+    def temperature(moment):
+        return 2 * moment / (1 + np.sqrt(1 + 10 * moment / m))
+
+    state = None
+    for piece in background.pieces(math.log(start), math.log(1e8), points):
+        early = piece.high <= math.log(60.0)
+
+        def slope(lnx, state, piece=piece, early=early):
+            y, z = state
+            t = m * math.exp(-lnx)
+            equal = t * (1 + 2.5 * t / m)
+            warm = min(math.log(m / temperature(equal * math.exp(z))), grid[-1])
+            log_number = y + piece.log_equal(lnx) if early else y
+            ratio2 = math.exp(2 * (piece.log_equal(lnx) - log_number))
+            base = math.exp(piece.log_per_sigma_v(lnx) + log_number)
+            now, cold = base * math.exp(log_sigma_v(warm)), base * math.exp(log_sigma_v(lnx)) * ratio2
+            exchange = math.exp(log_exchange(lnx) - piece.log_hubble(lnx))
+            heat = (exchange + cold * (1 + tilt(lnx))) * math.expm1(-z) + cold * tilt(lnx) - now * tilt(warm)
+            growth = math.exp(piece.log_growth(lnx))
+            expansion = 1 + 2.5 * t / m / (1 + 2.5 * t / m)  # of ln equal, in -ln x
+            dy = growth * (cold - now) - (piece.falling(lnx) if early else 0.0)
+            return [dy, growth * (heat - 2) + expansion]
+
+        def jacobian(lnx, state, slope=slope):  # differences of scipy's own choice are too small here
+            steps = np.diag([1e-6, 1e-6])
+            return np.transpose(
+                [np.subtract(slope(lnx, state + h), slope(lnx, state - h)) / 2e-6 for h in steps]
+            )
+
+        initial = [0.0, 0.0] if state is None else state - [piece.log_equal(piece.low) if early else 0.0, 0.0]
+        span = (piece.low, piece.high)
+        solution = solve_ivp(slope, span, initial, "Radau", rtol=rtol, atol=rtol, jac=jacobian)
+        assert solution.success, solution.message
+        state = solution.y[:, -1] + [piece.log_equal(piece.high) if early else 0.0, 0.0]
+    return density(point, background, state[0])
