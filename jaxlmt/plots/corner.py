@@ -156,7 +156,6 @@ def _draw_corner(axes: Sequence[Axis], levels: Sequence[float], quality):
             _draw_pair(ax, horizontal, vertical, levels, colours)
     prediction = any([_draw_prediction(*panel) for panel in panels])
     _draw_key(made, axes, levels, colours, prediction, quality, anchor)
-    made.draw_without_rendering()  # make every tick now, while the style holds
     return made
 
 
@@ -418,5 +417,4 @@ def _draw_comparison(runs: Mapping[str, Sequence[Axis]], levels: Sequence[float]
     handles += _reference_handles(any(axis.truth is not None for axis in axes), prediction, INK)
     title = f"not converged: {', '.join(failed)}" if failed else None
     _legend(made, handles, len(axes), anchor, title)
-    made.draw_without_rendering()
     return made

@@ -174,7 +174,6 @@ def _draw_spectra(panels: Sequence[_Panel]):
         inset = left + (0.0 if columns == 1 else 0.5 * column)
         _draw_value(place(inset, y, width - inset - right - (inset - left), line - 0.8, panel.name), panel)
     _draw_spectra_key(made, panels, key / height)
-    made.draw_without_rendering()
     return made
 
 
