@@ -213,6 +213,19 @@ def test_tick_labels_are_few_short_and_apart():
                 assert not any(one.overlaps(other) for other in shown[:i]), (make, side)
 
 
+def test_a_figure_is_drawn_in_its_own_style():
+    seen = {}
+
+    class Spy(mpl.artist.Artist):
+        def draw(self, renderer):
+            seen.update(mpl.rcParams)
+
+    figure = plots.corner(container(bp1()))
+    figure.add_artist(Spy())
+    figure.draw_without_rendering()
+    assert seen["font.family"] == ["STIXGeneral"] != mpl.rcParams["font.family"]
+
+
 def test_all_text_is_on_the_page_and_nothing_collides_with_the_key():
     figure = plots.corner(container(bp1()), truth={"mass": 15.0})
     figure.draw_without_rendering()
