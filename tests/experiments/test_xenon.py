@@ -165,13 +165,13 @@ def _shells(kind):
 
 def counts(experiment, rate, kind, threshold, low_ee, high_ee):
     """Events per tonne year between two energies: eq 37 by the trapezoidal rule, fine enough for 1e-6."""
-    curve = detector.efficiency(experiment.detector, kind, threshold)
+    curve = detector.efficiency(experiment.settings.detector, kind, threshold)
     top = {"nr": 6.15, "er": 6.0 + 1.5 * high_ee}[kind]
     edges = np.unique(np.concatenate([[top], *(b[b < top] for b in (curve.breaks, _shells(kind)))]))
     edges = edges[edges >= curve.breaks[0]]
     x, w = np.polynomial.legendre.leggauss(6)
     total = 0.0
-    nominal = detector.nominal_threshold(experiment.detector, kind)
+    nominal = detector.nominal_threshold(experiment.settings.detector, kind)
     scale = (lambda e: float(detector.quenched(e))) if kind == "nr" else float
     for start, stop in pairwise(edges):
         pieces = np.geomspace(start, stop, 2 + int(np.log(stop / start) / 0.15))
@@ -181,7 +181,7 @@ def counts(experiment, rate, kind, threshold, low_ee, high_ee):
                 ee = scale(energy)
                 # R(E) = sigma/E, capped at the nominal threshold and shifted to the new one
                 shifted = max(ee + max(scale(nominal) - scale(threshold), 0.0), scale(nominal))
-                sigma = ee * float(detector.resolution(experiment.detector, shifted)) / shifted
+                sigma = ee * float(detector.resolution(experiment.settings.detector, shifted)) / shifted
                 share = ndtr((high_ee - ee) / sigma) - ndtr((low_ee - ee) / sigma)
                 total += 0.5 * (b - a) * wi * float(curve(energy)) * share * rate(energy)
     return total
