@@ -28,6 +28,7 @@ from ..processes.cevns import (
 )
 from ..pytrees import pytree
 from ..quadrature import chebyshev_nodes, lagrange_projection, propagator_nodes, unit_gauss
+from ..settings import jit_once
 from ..sources import solar
 from ..sources.oscillation import DENSITY, Oscillation, flavour_coefficients, matter_cosine
 from .base import frozen
@@ -128,10 +129,6 @@ def highest_recoil_keV(process, source, target, kinematics):
     return 1e3 * float(maximum_recoil_energy(energy, lightest, kinematics))
 
 
-# Of programs that fold, each of which runs once or twice: XLA's own optimisation costs more than it gains.
-fold_once = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
-
-
 def in_blocks(function, points):
     """``function``, (m,) -> (..., m), at ``points`` (n,): (..., n), by one program for blocks of one size."""
     blocks = np.pad(points, (0, -len(points) % BLOCK), "edge").reshape(-1, BLOCK)
@@ -144,7 +141,7 @@ def _minimum_energy(process, recoil_keV, mass, kinematics):
     return minimum_neutrino_energy(1e-3 * recoil_keV, mass, kinematics)
 
 
-_minimum = fold_once(_minimum_energy, static_argnums=(0, 3))
+_minimum = jit_once(_minimum_energy, static_argnums=(0, 3))
 
 
 def _kernel(process, recoil_keV, energy, mass, kinematics):
@@ -154,12 +151,12 @@ def _kernel(process, recoil_keV, energy, mass, kinematics):
     return kinematic_bracket(1e-3 * recoil_keV[None], energy, mass, kinematics)[None]
 
 
-@functools.partial(fold_once, static_argnums=(0, 1))
+@functools.partial(jit_once, static_argnums=(0, 1))
 def _at_line(process, kinematics, energy, mass, recoil_keV):
     return _kernel(process, recoil_keV, jnp.full((1, recoil_keV.size), energy), mass, kinematics)
 
 
-@functools.partial(fold_once, static_argnums=(0, 1, 2))
+@functools.partial(jit_once, static_argnums=(0, 1, 2))
 def _integrand(process, kinematics, spectrum, arguments, breaks, mass, recoil_keV):
     """(1 + p, Q, n): energies of a Gauss rule between ``breaks``, above the smallest that gives the recoil;
     weight, spectrum and kernel there."""
@@ -195,12 +192,17 @@ def _neutrino_integral(process, source, kinematics, recoil_keV, mass, nodes):
 _MOST_NODES = 40
 
 
-@fold_once
+@jit_once
 def _trial_cosines(density, weight, energy):
     """D (trials, n) at ``energy`` (n,) for one production region."""
     nodes = [jnp.broadcast_to(part[None], (energy.size, part.size)) for part in (density, weight)]
     trial = jax.vmap(lambda t, d: matter_cosine(Oscillation(t, 8.6, 45.0, 0.0, d, 2.5e-3), energy, *nodes))
     return trial(*_TRIALS)
+
+
+@jit_once
+def _shape_factor(shape, energy):
+    return solar.shape_factor(energy, shape)
 
 
 def _cosine_nodes(source, model, low, high, share):
@@ -221,7 +223,7 @@ def _trials(source, model, nodes):
     cosines = in_blocks(functools.partial(_trial_cosines, *DENSITY[model][source]), nodes)
     found = np.concatenate([np.ones((1, nodes.size)), cosines])
     if source == "8B":
-        factors = [in_blocks(lambda e, s=shape: solar.shape_factor(e, s), nodes) for shape in _SHAPES]
+        factors = [in_blocks(functools.partial(_shape_factor, shape), nodes) for shape in _SHAPES]
         found = (np.stack(factors)[:, None] * found).reshape(-1, nodes.size)
     return _directions(found)
 
@@ -371,11 +373,11 @@ class _Nuclide(NamedTuple):  # the numbers of an isotope, traced: one program fo
     a: float
 
 
-@fold_once
+@jit_once
 def _prefactor(nuclide, recoil_energy_keV):
     return coherent_prefactor(recoil_energy_keV, nuclide)
 
 
-@fold_once
+@jit_once
 def _loops(q2):
     return lepton_loops(loop_real, q2)

@@ -17,13 +17,14 @@ from ..distributions import Box, Distribution, LogUniform, Normal
 from ..nuclei import ARGON_40, XENON, XENON_131
 from ..processes.cevns import KINEMATICS
 from ..quadrature import panels
+from ..settings import jit_once
 from ..sources import solar
 from ..sources.oscillation import PRESETS as OSCILLATIONS
 from ..sources.oscillation import Oscillation, check_oscillation
 from ..sources.oscillation import oscillation as presets
 from ..validation import choose, edges, is_traced, known_keys, number
 from .base import frozen, nuisance, start_fold
-from .solar_recoils import ANGLES, BLOCK, SHAPE, Spectra, flux_name, fold_once, highest_recoil_keV, in_blocks
+from .solar_recoils import ANGLES, BLOCK, SHAPE, Spectra, flux_name, highest_recoil_keV, in_blocks
 
 KINDS = {"nuclear": "nr", "electron": "er"}  # of efficiency curves, by process
 PROCESSES = {"nr": ("nuclear",), "er": ("electron",), "nr+er": ("nuclear", "electron")}  # by channel
@@ -51,8 +52,8 @@ ACCEPTANCE = {"nr": 0.5, "er": 1.0, "nr+er": 1.0}  # of the cut between nuclear 
 _PANEL_NODES = 8
 
 quenched, recoil_of = jax.jit(detector.quenched), jax.jit(detector.recoil_of)
-_electrons = fold_once(detector.bound_electrons, static_argnames="beyond")
-_background = fold_once(detector.background, static_argnums=0)
+_electrons = jit_once(detector.bound_electrons, static_argnames="beyond")
+_background = jit_once(detector.background, static_argnums=0)
 
 
 class Settings(NamedTuple):

@@ -18,7 +18,7 @@ from ..experiments.xenon_scan import threshold_scan
 from ..experiments.xenon_search import PROCESSES, quenched, recoil_of
 from ..inference.fit import fit
 from ..inference.profile import profile
-from ..inference.reach import required_exposure
+from ..inference.reach import exposure_kernel
 from ..model import BENCHMARKS, LMU, MIXING_RATIO_PAPER, HiddenPhoton, benchmark
 from ..plots.style import (
     BLUE,
@@ -33,6 +33,7 @@ from ..plots.style import (
     plain_ticks,
     style,
 )
+from ..settings import jit_once
 from .amaral import (
     CEVNS_NOTE,
     DETECTORS,
@@ -154,9 +155,10 @@ def _rates(name, channel, kernel, points):
     return thresholds, np.stack([np.sum(scan.rates(theta, own), axis=0) for theta in truths])
 
 
+@jit_once
 def _exposures(rates):
     """(benchmarks, n) [t yr]"""
-    return np.asarray(required_exposure(rates[1:], rates[:1], deficit=True))
+    return exposure_kernel(rates[1:], rates[:1], sigma=5.0, deficit=True)
 
 
 def _reach(name, kernel, points):
@@ -166,7 +168,10 @@ def _reach(name, kernel, points):
         kinds = [pool.submit(_rates, name, channel, kernel, points) for channel in ("nr", "er")]
     found = dict(zip(("nr", "er"), (job.result() for job in kinds), strict=True))
     found["nr+er"] = _rates(name, "nr+er", kernel, points)  # of the same spectra and programs
-    return {channel: (at, _exposures(rates), rates[1:] > rates[:1]) for channel, (at, rates) in found.items()}
+    return {
+        channel: (thresholds, np.asarray(_exposures(rates)), rates[1:] > rates[:1])
+        for channel, (thresholds, rates) in found.items()
+    }
 
 
 def _discovery(name, kernel, data, points):
@@ -189,7 +194,7 @@ def _discovery(name, kernel, data, points):
                 ax.plot(nominal, given, color=CHANNELS[channel], label=label, **STAR)
             ax.axhline(given, color=GREY, lw=0.8, zorder=1, label=f"{name}, {given:g} t yr")
             _threshold_axes(ax)
-            ax.set_title(title(point), fontsize=12, pad=8)
+            ax.set_title(title(point), fontsize=12, y=1.13)  # without y it would measure every label
             key |= {label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
         place = {"loc": "upper center", "bbox_to_anchor": (0.5, 1.0), "borderaxespad": 0.2}
         made.legend(key.values(), key.keys(), ncols=4, fontsize=10.5, **place)
