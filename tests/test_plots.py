@@ -452,6 +452,34 @@ def test_a_single_bin_is_a_point_with_its_interval():
     assert ax.get_xlabel() == r"$\Delta a_\mu$  [$10^{-9}$]"
 
 
+def test_bins_beyond_every_spectrum_are_left_out():
+    """Nuclear recoils of solar neutrinos end at half of DARWIN's bins; seen events or a background stay."""
+    falling = np.array([800.0, 90.0, 3.0, 1e-3, 1e-12, 0.0])
+    rng = np.random.default_rng(5)
+    expected = falling * rng.normal(1.0, 0.05, (2, 300, 1))
+
+    def drawn(observed, background=0.0):
+        container = results.build(
+            {"g_x": expected[..., 0]}, expected={"darwin": expected}, observed={"darwin": observed}
+        )
+        options = {
+            "bin_edges": {"darwin": np.arange(1.0, 8.0)},
+            "standard_model": {"darwin": falling + background},
+        }
+        return plots.spectra(container, **options)
+
+    for observed, background, last in (
+        (falling, 0.0, 4.0),
+        (falling, 0.2, 7.0),
+        (falling + np.eye(6)[4], 0.0, 6.0),
+    ):
+        made = drawn(observed, background)
+        assert panel(made, "darwin").get_xlim() == (1.0, last)
+        assert all(step.get_data().edges[-1] == last for step in steps(panel(made, "darwin")))
+    low, high = panel(drawn(falling), "darwin|ratio").get_ylim()
+    assert 0.5 < low < high < 1.5
+
+
 @pytest.mark.parametrize("names", [["gminus2"], "ess10", ["na64mu", "gminus2"]])
 def test_spectra_of_some_experiments(names):
     figure = plots.spectra(counted(), experiments=names, **OPTIONS)

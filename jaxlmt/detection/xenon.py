@@ -177,7 +177,7 @@ def window(name, kind, threshold, energy, edges_ee):
 
 
 def out_of_reach(energy_ee):
-    """Energy [keV_ee] from which ``energy_ee`` lies six standard deviations below, for every """
+    """Energy [keV_ee] from which ``energy_ee`` lies six standard deviations below, for every detector."""
     root, linear = (6.0 * max(part) for part in zip(*RESOLUTIONS.values(), strict=True))
     share = 1.0 - linear
     return ((root + np.sqrt(root**2 + 4.0 * share * energy_ee)) / (2.0 * share)) ** 2

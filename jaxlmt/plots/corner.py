@@ -77,7 +77,7 @@ def _check_variables(names: Sequence[str], posterior: Mapping[str, np.ndarray]) 
 
 def _default_variables(posterior: Mapping[str, np.ndarray]) -> list[str]:
     varying = [name for name in posterior if np.ptp(posterior[name]) > 0]
-    model = [name for name in results.DISPLAY if name in varying and name != "sin2_theta_w"]
+    model = [name for name, shown in results.DISPLAY.items() if name in varying and not shown.nuisance]
     if "eps_x" in model:
         if "eps_over_g" in model:
             model.remove("eps_over_g")
