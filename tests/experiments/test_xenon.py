@@ -13,6 +13,7 @@ import jaxlmt as lmt
 from jaxlmt import constants as c
 from jaxlmt.detection import xenon as detector
 from jaxlmt.experiments.solar_recoils import ANGLES
+from jaxlmt.experiments.xenon_scan import threshold_scan
 from jaxlmt.nuclei import XENON, XENON_131, helm_form_factor
 from jaxlmt.sources import solar
 from jaxlmt.sources.oscillation import DENSITY
@@ -338,6 +339,8 @@ def test_a_scan_refuses_thresholds_that_it_does_not_cover(nuclear):
     rates = [float(scan.rates(theta, t)[0]) for t in (0.9, 1.0)]
     expected = float(np.sum(np.asarray(nuclear.expected(theta)))) / nuclear.exposure
     assert rates[1] == pytest.approx(expected, rel=1e-6) and rates[0] > rates[1]
+    alone = threshold_scan(channel="nr", lowest_keV=0.9)
+    np.testing.assert_allclose(alone.rates(theta, 1.0), scan.rates(theta, 1.0), rtol=1e-13)
     for threshold in (0.8, 14.0, np.nan):
         with pytest.raises(ValueError, match="threshold_keV must be"):
             scan.rates(NOTHING, threshold)
