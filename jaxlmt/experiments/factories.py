@@ -9,12 +9,12 @@ import numpy as np
 from ..validation import choose
 
 
-def variant(factory, **defaults):
+def variant(factory, *, named=None, **defaults):
     """Decorator of an empty function: it becomes ``factory`` with ``defaults``, but keeps name and docstring.
 
-    Keywords are those of ``factory``, but for the ``name`` where that is among the defaults; a call with
-    equal ones returns the same object. Its signature is what help() shows and an analysis file may change.
-    Raises ValueError for other keywords.
+    Keywords are those of ``factory``, but for the ``name`` where that is among the defaults; named: the name,
+    unless given, from the keywords. A call with equal ones returns the same object. Its signature is what
+    help() shows and an analysis file may change. Raises ValueError for other keywords.
     """
     keywords = [
         p.replace(kind=inspect.Parameter.KEYWORD_ONLY, default=defaults.get(p.name, p.default))
@@ -32,6 +32,8 @@ def variant(factory, **defaults):
         def called(**given):
             for name in given:
                 choose(f"option of {function.__name__}", name, names)
+            if named is not None and given.get("name") is None:
+                given["name"] = named(**{**defaults, **given})
             return cached(tuple(sorted((name, _hashable(value)) for name, value in given.items())))
 
         called.__signature__ = inspect.Signature(keywords)

@@ -15,7 +15,7 @@ from .base import Counting, Experiment, frozen
 from .factories import variant
 from .solar_recoils import flux_name
 from .xenon_scan import scan
-from .xenon_search import KINDS, PROCESSES, Settings, quenched, search, thresholds_of
+from .xenon_search import KINDS, PROCESSES, Settings, quenched, search, thresholds_of, usual_name
 
 TITLES = {"lz": "LZ", "xenonnt": "XENONnT", "darwin": "DARWIN"}
 EXPOSURES = {"lz": 15.34, "xenonnt": 20.0, "darwin": 200.0}  # t yr
@@ -183,16 +183,16 @@ def xenon(name=None, **fields):
 xenon.__signature__ = inspect.signature(search)
 
 
-@variant(xenon, response="lz", exposure=EXPOSURES["lz"])
+@variant(xenon, named=usual_name, response="lz", exposure=EXPOSURES["lz"])
 def lz():
     """LUX-ZEPLIN: 15.34 t yr. Keywords as :func:`xenon`, and name: ``lz`` with the channel, unless given."""
 
 
-@variant(xenon, response="xenonnt", exposure=EXPOSURES["xenonnt"])
+@variant(xenon, named=usual_name, response="xenonnt", exposure=EXPOSURES["xenonnt"])
 def xenonnt():
     """XENONnT: 20 t yr. Keywords as :func:`xenon`, and name: ``xenonnt`` with the channel, unless given."""
 
 
-@variant(xenon, response="darwin", exposure=EXPOSURES["darwin"])
+@variant(xenon, named=usual_name, response="darwin", exposure=EXPOSURES["darwin"])
 def darwin():
     """DARWIN: 200 t yr. Keywords as :func:`xenon`, and name: ``darwin`` with the channel, unless given."""

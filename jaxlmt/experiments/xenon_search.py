@@ -133,6 +133,11 @@ class Search(NamedTuple):
         return tuple({k: v for pair in kept for k, v in pair[i].items()} for i in (0, 1))
 
 
+def usual_name(response, channel="nr", **_):
+    """Of an experiment that has not been given one."""
+    return response if channel == "nr" else f"{response}_{channel}".replace("+", "_")
+
+
 def search(
     name=None,
     *,
@@ -157,7 +162,7 @@ def search(
     choose("response", response, detector.EXPERIMENTS)
     choose("channel", channel, PROCESSES)
     if name is None:
-        name = response if channel == "nr" else f"{response}_{channel}".replace("+", "_")
+        name = usual_name(response, channel)
     if preset not in PRESETS:
         choose("preset", preset, [key for key in PRESETS if key])
     defaults = PRESETS[preset]
