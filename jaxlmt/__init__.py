@@ -16,9 +16,13 @@ from .distributions import (
     TiedToCoupling,
     Uniform,
 )
+from .experiments.babar import babar
+from .experiments.borexino import borexino
 from .experiments.gminus2 import gminus2
+from .experiments.monophoton import belle2, tau_charm
 from .experiments.na64mu import na64mu
 from .experiments.spallation import ccm, cenns610, ess, ess10, spallation
+from .experiments.trident import trident
 from .experiments.xenon import darwin, lz, xenon, xenonnt
 from .likelihood import Joint
 from .model import (
@@ -46,6 +50,8 @@ from .nuclei import ARGON_40, Isotope
 from .processes.bremsstrahlung import bremsstrahlung_cross_section
 from .processes.cevns import cevns_cross_section
 from .processes.gminus2 import coupling_from_delta_a_mu, delta_a_mu
+from .processes.monophoton import monophoton_cross_section
+from .processes.trident import trident_ratio
 from .settings import enable_compilation_cache, enable_x64
 from .sources.oscillation import Oscillation, oscillation
 from .statistics import log_p_value, significance
@@ -101,8 +107,11 @@ __all__ = [
     "SymmetricAsinh",
     "TiedToCoupling",
     "Uniform",
+    "babar",
     "batch",
+    "belle2",
     "benchmark",
+    "borexino",
     "branching_ratios",
     "bremsstrahlung_cross_section",
     "ccm",
@@ -123,12 +132,16 @@ __all__ = [
     "lmu_mixing_ratio",
     "log_p_value",
     "lz",
+    "monophoton_cross_section",
     "na64mu",
     "oscillation",
     "partial_widths",
     "significance",
     "spallation",
+    "tau_charm",
     "total_width",
+    "trident",
+    "trident_ratio",
     "xenon",
     "xenonnt",
     *_LAZY,

@@ -131,7 +131,8 @@ def _add_reconstruct(commands):
         default="gminus2,na64mu,cenns610,ccm,ess,ess10,darwin",
         metavar="LIST",
         help="comma-separated, from gminus2, na64mu, cenns610, ccm, ess, ess10, darwin,\n"
-        "lz, xenonnt (default: all but the last two)",
+        "lz, xenonnt, trident_ccfr, trident_charm2, babar, borexino, belle2, tau_charm\n"
+        "(default: the first seven)",
     )
     what.add_argument(
         "--model",
@@ -179,9 +180,11 @@ def _described(options):
     """The analysis that the options of ``reconstruct`` describe."""
     from .analysis import Analysis
     from .config import EXPERIMENTS, PUBLISHED, SOLAR
+    from .distributions import Normal
     from .experiments.gminus2 import measurements
     from .processes.bremsstrahlung import KERNELS
     from .sources.oscillation import PRESETS, oscillation
+    from .sources.solar import FLUXES
     from .validation import choose, number
 
     truth, label = _truth(options)
@@ -198,11 +201,13 @@ def _described(options):
         "na64mu": {"kernel": choose("--kernel", options.kernel, KERNELS)},
         "darwin": {"threshold_keV": number("--threshold", options.threshold, low=0.0, low_open=True)},
     }
-    solar = {"oscillation": choose("--oscillation", options.oscillation, PRESETS)}
+    solar = borexino = {"oscillation": choose("--oscillation", options.oscillation, PRESETS)}
     if choose("--solar", options.solar, ("fixed", "uncertain")) == "uncertain":
         angles = oscillation(options.oscillation, uncertainties=True)
         solar = {"oscillation": angles, "flux_norms": "uncertain"}
+        borexino = {"oscillation": angles, "flux_norm": Normal(1.0, FLUXES["gs98"]["7Be"][1])}
     fields = {n: {**fields.get(n, {}), **(solar if n in SOLAR else {})} for n in EXPERIMENTS}
+    fields["borexino"] = borexino
     data = {"data": choose("--data", options.data, ("asimov", "toy"))}
     experiments = {n: {**({} if n in PUBLISHED else data), **fields.get(n, {})} for n in names}
     ratio = _is_number(options.eps) and abs(float(options.eps)) < float("inf")

@@ -25,9 +25,13 @@ from .distributions import (
     Uniform,
     check_distribution,
 )
+from .experiments.babar import babar
+from .experiments.borexino import borexino
 from .experiments.gminus2 import gminus2
+from .experiments.monophoton import belle2, tau_charm
 from .experiments.na64mu import na64mu
 from .experiments.spallation import ccm, cenns610, ess, ess10, spallation
+from .experiments.trident import trident
 from .experiments.xenon import darwin, lz, xenon, xenonnt
 from .experiments.xenon_search import TARGETS
 from .formats import COLUMNS, read_counts
@@ -58,6 +62,12 @@ FACTORIES = {
     "lz": lz,
     "xenonnt": xenonnt,
     "darwin": darwin,
+    "trident_ccfr": functools.partial(trident, "ccfr"),
+    "trident_charm2": functools.partial(trident, "charm2"),
+    "babar": babar,
+    "borexino": borexino,
+    "belle2": belle2,
+    "tau_charm": tau_charm,
 }
 EXPERIMENTS = tuple(FACTORIES)
 # Types of a detector of one's own: from nothing, or from one that exists.
@@ -66,7 +76,8 @@ _OF_XENON = (xenon, lz, xenonnt, darwin)
 SOLAR = tuple(name for name, factory in FACTORIES.items() if factory in _OF_XENON)
 TYPES = {factory.__name__: factory for factory in (*_OF_A_SOURCE, *_OF_XENON)}
 DATA = ("asimov", "toy", "measured")
-PUBLISHED = ("gminus2",)  # whose measured data the package knows
+# whose measured data the package knows
+PUBLISHED = ("gminus2", "trident_ccfr", "trident_charm2", "babar", "borexino")
 
 DISTRIBUTIONS = {
     "uniform": Uniform,

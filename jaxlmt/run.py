@@ -9,7 +9,7 @@ import numpy as np
 from . import results
 from .config import PLOTS
 from .distributions import Distribution, TiedToCoupling
-from .experiments.gminus2 import GMinus2
+from .experiments.measurement import Measurement
 from .model import MIXING_RATIO_PAPER, HiddenPhoton
 
 # What a run leaves in its folder.
@@ -150,7 +150,7 @@ class Run:
             for which, theta in points.items()
             if theta is not None
         }
-        measured = [e for e in experiments if isinstance(e, GMinus2)]
+        measured = [e for e in experiments if isinstance(e, Measurement)]
         return plots.spectra(
             self.posterior,
             experiments=[e.name for e in experiments],

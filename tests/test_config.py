@@ -8,7 +8,17 @@ import pytest
 
 import jaxlmt as lmt
 from jaxlmt import LogUniform, Normal, PerCoupling, SignedLogUniform, SymmetricAsinh, TiedToCoupling, Uniform
-from jaxlmt.config import EXPERIMENTS, MIXING_PRIORS, SAMPLER, TYPES, distribution, experiment, prior, resolve
+from jaxlmt.config import (
+    EXPERIMENTS,
+    FACTORIES,
+    MIXING_PRIORS,
+    SAMPLER,
+    TYPES,
+    distribution,
+    experiment,
+    prior,
+    resolve,
+)
 from jaxlmt.formats import read_toml, write_toml
 
 MINIMAL = {"experiments": {"gminus2": {}}}
@@ -49,7 +59,7 @@ def test_sampler_defaults_are_those_of_sample():
 def test_fields_of_experiments_are_those_of_their_factories():
     table = resolved({"truth": {"benchmark": "BP1"}, "experiments": {name: {} for name in EXPERIMENTS}})
     for name, entry in table["experiments"].items():
-        parameters = inspect.signature(getattr(lmt, name)).parameters
+        parameters = inspect.signature(FACTORIES[name]).parameters
         written = {n for n, p in parameters.items() if p.default is not None}
         assert set(entry) == {"data", *written}, name
     assert table["experiments"]["ess10"]["bin_edges"] == [0.1, 20.0, 40.0, 60.0, 80.0, 100.0]
@@ -57,10 +67,10 @@ def test_fields_of_experiments_are_those_of_their_factories():
     assert table["experiments"]["ccm"]["isotope"] == "40Ar"
 
 
-@pytest.mark.parametrize("name", [name for name in EXPERIMENTS if name != "gminus2"])
+@pytest.mark.parametrize("name", EXPERIMENTS)
 def test_default_experiment_is_that_of_its_factory(name):
     table = resolved({"truth": {"benchmark": "BP1"}, "experiments": {name: {}}})
-    assert experiment(name, table["experiments"][name]) is getattr(lmt, name)()
+    assert experiment(name, table["experiments"][name]) is FACTORIES[name]()
 
 
 def test_resolving_changes_nothing_twice_and_nothing_of_the_given():
@@ -321,6 +331,15 @@ FACTORY_MISTAKES = [  # which only the factory can judge
     ("na64mu", {"background": "none"}, "background must be numbers"),
     ("na64mu", {"signal_norm": {"tied": 1.0}}, "na64mu.signal_norm must be"),
     ("gminus2", {"measurement": 2021}, "measurement must be one of '2021', '2025'"),
+    ("trident_ccfr", {"sin2_theta_w": -0.1}, "sin2_theta_w must be"),
+    ("babar", {"preset": "papers"}, "preset must be one of 'paper'"),
+    ("borexino", {"measurement": "2007"}, "measurement must be one of '2011', '2017'"),
+    ("borexino", {"threshold_keV": 700.0}, "threshold_keV must lie below 66"),
+    ("borexino", {"oscillation": "nufit9"}, "oscillation must be one of"),
+    ("belle2", {"cos_max": 1.0}, "cos_max must lie below 1"),
+    ("belle2", {"background": "none"}, "background, if no number, must be one of 'neutrinos'"),
+    ("tau_charm", {"background": [1.0, 2.0]}, "background must have shape"),
+    ("tau_charm", {"preset": "papers"}, "preset must be one of 'paper'"),
     ("ess", {"efficiency": 0.5}, "efficiency must be one of"),
     ("ess", {"bin_edges": [40, 20]}, "bin_edges must be"),
     ("ess", {"isotope": "133Xe"}, "experiments.ess.isotope must be one of '40Ar'"),

@@ -67,8 +67,8 @@ def sigma_of_limit(limit, level, best=0.0):
     return (limit - best) / ndtri(level)
 
 
-def published(made, *, name, measured, sigma, nominal=None, nuisances=None):
-    """A :class:`Measurement` of the class ``made``: one bin, no background."""
+def published(made, *, name, measured, sigma, nominal=None, nuisances=None, **fields):
+    """A :class:`Measurement` of the class ``made``: one bin, no background; fields: those of its own."""
     return made(
         name=name,
         measured=float(measured),
@@ -77,6 +77,7 @@ def published(made, *, name, measured, sigma, nominal=None, nuisances=None):
         background=frozen([0.0]),
         nominal={} if nominal is None else nominal,
         nuisances={} if nuisances is None else nuisances,
+        **fields,
     )
 
 

@@ -188,7 +188,7 @@ def search(
     traced = {
         "sin2_theta_w": nuisance("sin2_theta_w", sin2_theta_w, low=0.0),
         f"{name}.background_norm": nuisance(f"{name}.background_norm", background_norm, low=0.0),
-        **_oscillation_nuisances(defaults["oscillation"] if oscillation is None else oscillation),
+        **oscillation_nuisances(defaults["oscillation"] if oscillation is None else oscillation),
         **_flux_nuisances(flux_norms, solar_model),
         SHAPE: nuisance(SHAPE, shape_8b),
     }
@@ -204,7 +204,8 @@ def search(
     )
 
 
-def _oscillation_nuisances(given):
+def oscillation_nuisances(given):
+    """{name: (nominal, nuisances)} of the oscillation parameters, from a preset or an Oscillation."""
     if isinstance(given, str):
         given = presets(choose("oscillation", given, OSCILLATIONS))
     elif not isinstance(given, Oscillation):
