@@ -34,7 +34,8 @@ from .experiments.monophoton import belle2, tau_charm
 from .experiments.na64mu import na64mu
 from .experiments.spallation import ccm, cenns610, ess, ess10, spallation
 from .experiments.trident import trident
-from .experiments.xenon import TARGETS, darwin, lz, xenon, xenonnt
+from .experiments.xenon import darwin, lz, xenon, xenonnt
+from .experiments.xenon_search import TARGETS
 from .formats import COLUMNS, read_counts
 from .inference.priors import COUPLING_BOX, MASS_BOX, MIXING_BOUND, MIXING_SCALE, Prior
 from .model import (

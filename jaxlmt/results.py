@@ -60,11 +60,15 @@ _JSON = "json:"  # marks an attribute that netCDF cannot hold as it is
 
 @dataclass(frozen=True)
 class Display:
-    """How a variable is shown: LaTeX symbol (without dollars), unit, and `"log"` or `"linear"`."""
+    """How a variable is shown: LaTeX symbol (without dollars), unit, and `"log"` or `"linear"`.
+
+    nuisance: not what a picture of the model shows unless asked to.
+    """
 
     symbol: str
     unit: str = ""
     scale: str = "linear"
+    nuisance: bool = False
 
     @property
     def label(self) -> str:
@@ -82,7 +86,27 @@ DISPLAY: dict[str, Display] = {
     "charges.tau": Display(r"Q_\tau"),
     "dm_mass": Display(r"m_\psi", "MeV", "log"),
     "dm_charge": Display(r"q_\psi"),
-    "sin2_theta_w": Display(r"\sin^2\theta_W"),
+    "sin2_theta_w": Display(r"\sin^2\theta_W", nuisance=True),
+    "theta12": Display(r"\theta_{12}", "deg", nuisance=True),
+    "theta13": Display(r"\theta_{13}", "deg", nuisance=True),
+    "theta23": Display(r"\theta_{23}", "deg", nuisance=True),
+    "delta_cp": Display(r"\delta_{\rm CP}", "deg", nuisance=True),
+    "dm21": Display(r"\Delta m^2_{21}", "eV\N{SUPERSCRIPT TWO}", nuisance=True),
+    "dm31": Display(r"\Delta m^2_{31}", "eV\N{SUPERSCRIPT TWO}", nuisance=True),
+    **{
+        f"flux.{source}": Display(rf"\Phi_{{{symbol}}}/\Phi_{{\rm SSM}}", nuisance=True)
+        for source, symbol in {
+            "pp": r"\rm pp",
+            "pep": r"\rm pep",
+            "hep": r"\rm hep",
+            "7Be": r"\rm ^7Be",
+            "8B": r"\rm ^8B",
+            "13N": r"\rm ^{13}N",
+            "15O": r"\rm ^{15}O",
+            "17F": r"\rm ^{17}F",
+        }.items()
+    },
+    "shape.8B": Display(r"s_{\rm ^8B}", nuisance=True),
 }
 
 

@@ -77,12 +77,7 @@ class Experiment(abc.ABC):
 
     def parameters(self, nuisances=None):
         """``nominal`` updated by ``nuisances``, float64. Raises ValueError for a name not in nominal."""
-        nuisances = {} if nuisances is None else dict(nuisances)
-        unknown = sorted(set(nuisances) - set(self.nominal))
-        if unknown:
-            allowed = ", ".join(map(repr, sorted(self.nominal))) or "none"
-            raise ValueError(f"nuisances of {self.name} must be among {allowed}; got {unknown[0]!r}")
-        return to_float64({**self.nominal, **parameters(nuisances)})
+        return complete(self.name, self.nominal, nuisances)
 
     def expected(self, theta, nuisances=None):
         """Expected signal counts, shape (..., n_bins).
@@ -108,6 +103,16 @@ class Experiment(abc.ABC):
     def _mean_at(self, truth, nuisances):
         mean = _predict(self, check_theta(truth, "truth"), self.parameters(nuisances))
         return values(f"truth must give finite data; what {self.name} expects there", mean)
+
+
+def complete(name, nominal, nuisances):
+    """``nominal`` of the experiment ``name`` updated by ``nuisances``; see :meth:`Experiment.parameters`."""
+    nuisances = {} if nuisances is None else dict(nuisances)
+    unknown = sorted(set(nuisances) - set(nominal))
+    if unknown:
+        allowed = ", ".join(map(repr, sorted(nominal))) or "none"
+        raise ValueError(f"nuisances of {name} must be among {allowed}; got {unknown[0]!r}")
+    return to_float64({**nominal, **parameters(nuisances)})
 
 
 @pytree

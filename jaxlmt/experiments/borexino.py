@@ -20,7 +20,7 @@ from ..validation import choose, number, to_float64
 from .base import frozen, nuisance, start_fold
 from .measurement import Measurement, published, table
 from .solar_recoils import ANGLES, flux_name
-from .xenon import oscillation_nuisances
+from .xenon_search import oscillation_nuisances
 
 SOURCE = "7Be"
 ELECTRONS = 1e8 * 66.0 * AVOGADRO / 120.19  # in 100 tonnes of pseudocumene, C9H12: 3.307e31

@@ -1,7 +1,5 @@
 """Single photons at e+ e- colliders, a search to come: Belle II and a tau-charm factory."""
 
-import functools
-import inspect
 from dataclasses import field
 
 import jax
@@ -15,6 +13,7 @@ from ..pytrees import pytree
 from ..quadrature import panels
 from ..validation import choose, edges, number, values
 from .base import Counting, Experiment, frozen, nuisance, start_fold
+from .factories import variant
 
 CM2_PER_INVERSE_AB = 1e42  # an integrated luminosity of 1/ab in 1/cm^2
 TITLES = {"belle2": "Belle II single photon", "tau_charm": "tau-charm single photon"}
@@ -79,26 +78,40 @@ def _neutrinos(bin_edges, energy, cos_max, resolution):
     return np.asarray(_irreducible(x.ravel(), weight.ravel(), bin_edges, energy, cos_max, resolution))
 
 
-@functools.cache
-def _monophoton(name, fields):
-    f = dict(fields)
-    energy = 1e3 * number("energy_GeV", f["energy_GeV"], low=0.1, high=40.0)
-    cos_max = check_cos_max(f["cos_max"])
-    resolution = number("resolution", f["resolution"], low=1e-3, high=0.2)
-    bin_edges = edges("bin_edges", f["bin_edges"])
+def _collider(
+    name,
+    *,
+    luminosity_per_ab,
+    preset=None,
+    energy_GeV=None,
+    efficiency=1.0,
+    cos_max=0.985,
+    resolution=0.02,
+    bin_edges=BIN_EDGES,
+    background="neutrinos",
+    signal_norm=1.0,
+):
+    start_fold()
+    if preset not in ENERGIES_GEV:
+        choose("preset", preset, ("paper",))
+    energy_GeV = ENERGIES_GEV[preset][name] if energy_GeV is None else energy_GeV
+    energy = 1e3 * number("energy_GeV", energy_GeV, low=0.1, high=40.0)
+    cos_max = check_cos_max(cos_max)
+    resolution = number("resolution", resolution, low=1e-3, high=0.2)
+    bin_edges = edges("bin_edges", bin_edges)
     exposure = (
-        number("luminosity_per_ab", f["luminosity_per_ab"], low=0.0)
-        * number("efficiency", f["efficiency"], low=0.0, high=1.0)
+        number("luminosity_per_ab", luminosity_per_ab, low=0.0)
+        * number("efficiency", efficiency, low=0.0, high=1.0)
         * CM2_PER_INVERSE_AB
     )
     n_bins = len(bin_edges) - 1
-    if isinstance(f["background"], str):
-        choose("background, if no number,", f["background"], ("neutrinos",))
+    if isinstance(background, str):
+        choose("background, if no number,", background, ("neutrinos",))
         background = exposure * _neutrinos(bin_edges, energy, cos_max, resolution)
     else:
-        shape = () if np.ndim(f["background"]) == 0 else (n_bins,)
-        background = values("background", f["background"], shape=shape, low=0.0)
-    norm, prior = nuisance(f"{name}.signal_norm", f["signal_norm"], low=0.0)
+        shape = () if np.ndim(background) == 0 else (n_bins,)
+        background = values("background", background, shape=shape, low=0.0)
+    norm, prior = nuisance(f"{name}.signal_norm", signal_norm, low=0.0)
     return Monophoton(
         name=name,
         bin_edges=frozen(bin_edges),
@@ -112,46 +125,8 @@ def _monophoton(name, fields):
     )
 
 
-def _collider(
-    name,
-    *,
-    preset=None,
-    energy_GeV=None,
-    luminosity_per_ab=None,
-    efficiency=1.0,
-    cos_max=0.985,
-    resolution=0.02,
-    bin_edges=BIN_EDGES,
-    background="neutrinos",
-    signal_norm=1.0,
-):
-    start_fold()
-    if preset not in ENERGIES_GEV:
-        choose("preset", preset, ("paper",))
-    fields = {
-        "energy_GeV": ENERGIES_GEV[preset][name] if energy_GeV is None else energy_GeV,
-        "luminosity_per_ab": luminosity_per_ab,
-        "efficiency": efficiency,
-        "cos_max": cos_max,
-        "resolution": resolution,
-        "bin_edges": tuple(np.ravel(bin_edges).tolist()),
-        "background": background if np.ndim(background) == 0 else tuple(np.asarray(background).tolist()),
-        "signal_norm": signal_norm,
-    }
-    return _monophoton(name, tuple(fields.items()))
-
-
-_FIELDS = tuple(inspect.signature(_collider).parameters)[1:]
-_LUMINOSITIES_PER_AB = {"belle2": 50.0, "tau_charm": 2.0}
-
-
-def _checked(name, given):
-    for key in given:
-        choose(f"option of {name}", key, _FIELDS)
-    return _collider(name, **{"luminosity_per_ab": _LUMINOSITIES_PER_AB[name], **given})
-
-
-def belle2(**fields):
+@variant(_collider, name="belle2", luminosity_per_ab=50.0)
+def belle2():
     """Single photons at Belle II with all of its planned 50/ab: Drees & Zhao 2107.14528, section 5. A
     projection.
 
@@ -164,23 +139,11 @@ def belle2(**fields):
     effect, where the line lies below the bins. Raises ValueError for invalid arguments and RuntimeError in
     float32.
     """
-    return _checked("belle2", fields)
 
 
-def tau_charm(**fields):
+@variant(_collider, name="tau_charm", luminosity_per_ab=2.0)
+def tau_charm():
     """Single photons at a super tau-charm factory of sqrt(s) = 4 GeV in a year, 2/ab. A projection.
 
     Keywords and what they mean as for :func:`jaxlmt.belle2`; preset: ``"paper"`` changes nothing.
     """
-    return _checked("tau_charm", fields)
-
-
-def _signature(name):
-    defaults = {"luminosity_per_ab": _LUMINOSITIES_PER_AB[name]}
-    parameters = inspect.signature(_collider).parameters.values()
-    keywords = [p.replace(default=defaults.get(p.name, p.default)) for p in parameters if p.name in _FIELDS]
-    return inspect.Signature(keywords)
-
-
-for _factory in (belle2, tau_charm):  # what help() shows, and what an analysis file may change
-    _factory.__signature__ = _signature(_factory.__name__)

@@ -8,7 +8,6 @@ import functools
 import hashlib
 import os
 import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -117,11 +116,11 @@ class Sampler:
         """Shapes of the states of one group of chains."""
         return _blank(self.target, self.chains // self.groups, self.warmup, self.target_accept)
 
-    def compile(self):
-        """Compile the block program from shapes alone, so that it can happen beside the fit."""
+    def lower(self):
+        """The block program, traced from shapes alone, so that it can be compiled beside the fit."""
         fresh = jax.ShapeDtypeStruct((), bool)
         settings = self.warmup, self.target_accept, self.vectorised
-        return _run_block.lower(self.target, self.shapes, fresh, *settings).compile()
+        return _run_block.lower(self.target, self.shapes, fresh, *settings)
 
     def start(self, z, key):
         """Place the chains at ``z`` (chains, d)."""
@@ -232,8 +231,9 @@ def run_chains(
     key_search, key_start, key_chain = jax.random.split(key, 3)
     seconds, clock = {}, time.perf_counter()
 
-    with ThreadPoolExecutor(sampler.groups) as pool:
-        compiling = pool.submit(sampler.compile)
+    with ThreadPoolExecutor(sampler.groups + 1) as pool:
+        # Traced first, not beside the search, which shares these traces: two threads would make both.
+        compiling = pool.submit(sampler.lower().compile)
         if resume:
             load_checkpoint(checkpoint, sampler)
         else:
@@ -241,16 +241,22 @@ def run_chains(
             target = sampler.target = straighten(target, optimum)
             sampler.start(generator(key_start).normal(size=(chains, target.dimension)), key_chain)
         seconds["fit"] = time.perf_counter() - clock
+        pool.submit(_prepare_rest, sampler.target)
         program = compiling.result()
         seconds["compile"] = time.perf_counter() - clock - seconds["fit"]
         clock = time.perf_counter()
-        threading.Thread(target=results.preload).start()  # a second or two of imports
         complete = _loop(sampler, pool, program, total, progress, checkpoint)
         seconds["sample"] = time.perf_counter() - clock
     if sampler.transitions <= warmup:
         raise KeyboardInterrupt("interrupted during warmup: no draws yet")
     z, stats = jax.tree.map(lambda a: a[:, :draws], sampler.draws())
     return Chains(sampler.target, z, stats, warmup, complete, seconds)
+
+
+def _prepare_rest(target):
+    """Load and compile what follows the sampling, while other threads compile and sample."""
+    results.preload()
+    meanings(target, np.zeros((1, target.dimension)), np.full(1, 0.5), np.zeros((1, len(target.joint.names))))
 
 
 def _loop(sampler, pool, program, total, progress, checkpoint):
