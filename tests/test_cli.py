@@ -568,7 +568,7 @@ def test_figure_goes_where_it_is_told_and_replaces_nothing(here, capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["15"], ["figure must be one of '1', '4', '5', '6'", "'13', '14'; got '15'"]),
+        (["15"], ["figure must be one of '1', '4', '5', '6'", "'13', '14', 'dz", "; got '15'"]),
         (["8", "--kernel", "papre"], ["kernel", "did you mean 'paper'?"]),
         (["8", "--data", "measured"], ["data must be one of 'asimov', 'toy'"]),
         (["8", "--points", "5"], ["points", "[10, 2000]", "got 5"]),
