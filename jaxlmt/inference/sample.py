@@ -383,6 +383,8 @@ def _outcome(run, random):
         values["eps_over_g"] = values["eps_x"] / coupling
         if isinstance(target.prior.theta.eps_x, TiedToCoupling):
             values["eps_over_g"] = np.full(shape, float(target.prior.theta.eps_x.ratio))
+    if hasattr(theta, "dm_charge"):  # dark matter, by its mass and by its distance from the pole
+        values |= {name: np.asarray(getattr(theta, name)) for name in ("dm_mass", "delta")}
     stats = dict(run.stats)
     stats["lp"] = -stats.pop("potential_energy")
     return {
