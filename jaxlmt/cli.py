@@ -292,10 +292,10 @@ def _add_darkmatter(commands):
     )
     what.add_argument(
         "--experiments",
-        default="gminus2,relic_abundance,radiation,cmb_annihilation,white_dwarfs,trident,babar",
+        default="gminus2,relic_abundance,radiation,cmb_annihilation,white_dwarfs,trident_ccfr,babar",
         metavar="LIST",
         help="comma-separated (default: gminus2, relic_abundance, radiation,\n"
-        "cmb_annihilation, white_dwarfs, trident, babar)",
+        "cmb_annihilation, white_dwarfs, trident_ccfr, babar)",
     )
     what.add_argument(
         "--method",
