@@ -483,7 +483,7 @@ def _add_figure(commands):
         "printed one and why.",
     )
     command.set_defaults(action=_figure)
-    command.add_argument("name", metavar="FIGURE", help="1, 4 to 14, or dz2, dz3")
+    command.add_argument("name", metavar="FIGURE", help="1, 4 to 14, or dz1 to dz4")
     command.add_argument(
         "--kernel",
         default="paper",

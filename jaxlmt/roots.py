@@ -5,7 +5,10 @@ import jax.numpy as jnp
 
 
 def increasing_root(function, low, high, *, start=None, iterations):
-    """The root of an increasing scalar ``function`` from ``low`` to ``high``; an end where it lies outside.
+    """(root, residual) of an increasing scalar ``function`` between ``low`` and ``high``.
+
+    The residual is |function| a step before the last. It is large if there is no root, and what is returned
+    is an end then.
 
     ``iterations`` secant steps from ``start`` (the middle), halving where one leaves the bracket, and now and
     then in the first half of them. The slope is taken as one before it is known. The derivative with respect
@@ -28,6 +31,10 @@ def increasing_root(function, low, high, *, start=None, iterations):
     def solve(_, start):
         ends = jax.lax.stop_gradient((low, high))
         state = start, start, jnp.zeros_like(start), jnp.ones_like(start), *ends
-        return jax.lax.fori_loop(0, iterations, step, state)[0]
+        at, _, value, *_ = jax.lax.fori_loop(0, iterations, step, state)
+        return at, jnp.abs(value)
 
-    return jax.lax.custom_root(function, start, solve, lambda linear, y: y / linear(jnp.ones_like(y)))
+    def tangent(linear, y):
+        return y / linear(jnp.ones_like(y))
+
+    return jax.lax.custom_root(function, start, solve, tangent, has_aux=True)

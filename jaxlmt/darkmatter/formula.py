@@ -15,16 +15,15 @@ from ..processes.annihilation import relative_width, thermal_average
 from ..quadrature import unit_gauss
 from ..roots import increasing_root
 
-NORMALISATIONS = {  # of eq 3.8: what multiplies 1.07e9 GeV^-1/(J M_Pl), from g_*
-    "corrected": lambda g_star: (
-        2.0 / jnp.sqrt(g_star)
-    ),  # psi is a Dirac particle, and Hubble's rate ~ g_*^(1/2)
-    "printed": lambda g_star: 1.0 / g_star,
+NORMALISATIONS = {  # of eq 3.8: factor and power of g_* with which 1.07e9 GeV^-1/(J M_Pl) is multiplied
+    "corrected": (2.0, -0.5),  # psi is a Dirac particle, and Hubble's rate is as g_*^(1/2)
+    "printed": (1.0, -1.0),
 }
 
 _X_RANGE = 1.0, 200.0  # where x_f is looked for
 _STEPS = 14  # to find it: the right-hand side of eq 3.3 is a logarithm
 _NODES = 36  # of temperature
+_FOUND = 1e-6  # how well eq 3.3 is fulfilled a step before the last
 _DIFFERENCE = 1e-3 * np.array([0.0, -2.0, -1.0, 1.0, 2.0])  # for d<sigma v>/dln x
 _SLOPE = np.array([1.0, -8.0, 8.0, -1.0]) / 12e-3
 _TINY = 1e-280  # MeV^-2, instead of no annihilation at all
@@ -56,24 +55,23 @@ def history(theta, g_star, channel="total"):
         return x + 0.5 * jnp.log(x) - jnp.log(rate * jnp.maximum(average, _TINY))
 
     fixed = jax.lax.stop_gradient(theta)
-    x = increasing_root(
+    x, residual = increasing_root(
         lambda x: jax.lax.stop_gradient(excess(x, thermal_average(x, fixed, channel))),
         *_X_RANGE,
         start=20.0,
         iterations=_STEPS,
     )
-    x = jax.lax.stop_gradient(x)
+    x, frozen = jax.lax.stop_gradient((x, residual < _FOUND))
     cold = 0.1 * jnp.sqrt(fixed.delta**2 + relative_width(fixed) ** 2)
     nodes, weights = unit_gauss(_NODES)
     range_ = jnp.arcsinh(1.0 / (x * cold))
     v = range_ * nodes
-    at = jnp.concatenate([1.0 / (cold * jnp.sinh(v)), x * (1.0 + _DIFFERENCE), np.array([_X_RANGE[0]])])
+    at = jnp.concatenate([1.0 / (cold * jnp.sinh(v)), x * (1.0 + _DIFFERENCE)])
     average = thermal_average(at, theta, channel)
-    over_temperature, around, first = average[:_NODES], average[_NODES:-1], average[-1]
+    over_temperature, around = average[:_NODES], average[_NODES:]
 
     there = jnp.maximum(around[0], _TINY)
     slope = jax.lax.stop_gradient(1.0 + (0.5 - around[1:] @ _SLOPE / there) / x)
-    frozen = excess(_X_RANGE[0], first) < 0.0
     x_f = jnp.where(frozen, x - excess(x, there) / slope, _X_RANGE[0])
     integral = range_ * cold * jnp.sum(weights * jnp.cosh(v) * over_temperature)
     integral = integral - jnp.where(frozen, there * (x_f - x) / x**2, 0.0)
@@ -89,9 +87,13 @@ def relativistic_density(theta, g_star):
 
 
 def relic_density(theta, g_star, normalisation, channel="total"):
-    """Omega h^2 of psi and psibar, eq 3.8; where x_f is 1, at most that of a relativistic relic."""
+    """Omega h^2 of psi and psibar, eq 3.8; where x_f is 1, at most that of a relativistic relic.
+
+    normalisation: one of ``NORMALISATIONS``.
+    """
     past = history(theta, g_star, channel)
     integral = jnp.maximum(past.integral, _TINY)
-    omega = 1.07e6 * NORMALISATIONS[normalisation](g_star) / (integral * PLANCK_MASS)  # 1.07e9/GeV
+    factor, power = normalisation
+    omega = 1.07e6 * factor * g_star**power / (integral * PLANCK_MASS)  # 1.07e9/GeV
     bounded = jnp.minimum(omega, relativistic_density(theta, g_star))
     return jnp.where(past.frozen, omega, bounded)

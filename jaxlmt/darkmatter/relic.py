@@ -3,7 +3,6 @@
 ``METHODS`` are the levels of accuracy, each a module of this room.
 """
 
-import functools
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -24,6 +23,7 @@ OBSERVED = 0.12  # Omega h^2, as in the paper
 
 _CHUNK = 16  # points whose intermediates stay in cache
 _STEPS = 28  # of the inverse, of which secants need a few
+_FOUND = 1e-6  # relative, of Omega h^2, a step before the last
 _RATIO_RANGE = 0.05, 1.0  # of m_psi/M: beyond, psi psibar -> A' A' is open
 _CHARGE_RANGE = 1e-6, 1e3
 
@@ -55,9 +55,9 @@ def _freeze_out(theta, g_star):
     return _each(kernel, theta, g_star)
 
 
-@functools.partial(jax.jit, static_argnames="normalisation")
+@jax.jit
 def _relic_density(theta, g_star, normalisation):
-    return _each(lambda theta, g_star: formula.relic_density(theta, g_star, normalisation), theta, g_star)
+    return _each(formula.relic_density, theta, g_star, normalisation)
 
 
 def _with_delta(theta, delta):
@@ -72,45 +72,51 @@ def _solve(density, target, low, high, coordinate, nothing):
     def excess(y):
         return jnp.log(density(coordinate(y))) - jnp.log(target)
 
-    y = increasing_root(excess, low, high, iterations=_STEPS)
-    ends = jax.vmap(excess)(jnp.stack([low, high]))
-    return jnp.where((ends[0] <= 0.0) & (ends[1] >= 0.0), coordinate(y), nothing)
+    y, residual = increasing_root(excess, low, high, iterations=_STEPS)
+    return jnp.where(residual < _FOUND, coordinate(y), nothing)
 
 
-@functools.partial(jax.jit, static_argnames=("branch", "normalisation"))
-def _delta(theta, target, g_star, branch, normalisation):
-    def kernel(theta, target, g_star):
+@jax.jit
+def _delta(theta, target, g_star, normalisation, above):
+    def kernel(theta, target, g_star, normalisation, above):
         def density(delta):
             return formula.relic_density(_with_delta(theta, delta), g_star, normalisation)
 
         # Coming from below, Omega falls until the missing part of the resonance, Gamma/(pi M |delta|),
-        # outgrows that of the thermal tail, 2 (x_f |delta|/pi)^(1/2); from here on, through the pole, it rises.
+        # outgrows that of the thermal tail, 2 (x_f |delta|/pi)^(1/2); from here on it rises.
         gamma = relative_width(_with_delta(theta, 0.0))
         turn = jax.lax.stop_gradient((gamma / jnp.sqrt(20.0 * np.pi)) ** (2.0 / 3.0))
         lowest, highest = (4.0 * ratio**2 - 1.0 for ratio in _RATIO_RANGE)
-        if branch == "below":  # delta = -1/(1 + exp(-y))
-            ends = -jnp.log(1.0 / turn - 1.0), jnp.asarray(-np.log(-1.0 / lowest - 1.0))
-            return _solve(density, target, *ends, lambda y: -jax.nn.sigmoid(y), -1.0)
-        ends = jnp.log(1e-3 * turn), jnp.log(highest + turn)
-        return _solve(density, target, *ends, lambda y: jnp.exp(y) - turn, -1.0)
+        is_above = above > 0.0
+        first = jnp.where(is_above, jnp.log(1e-3 * turn), -jnp.log(1.0 / turn - 1.0))
+        last = jnp.where(is_above, jnp.log(highest + turn), -np.log(-1.0 / lowest - 1.0))
 
-    return _each(kernel, theta, target, g_star)
+        def coordinate(y):  # of [lowest, -turn], falling, or [-turn, highest]
+            return jnp.where(is_above, jnp.exp(y) - turn, -jax.nn.sigmoid(y))
+
+        return _solve(density, target, first, last, coordinate, -1.0)
+
+    return _each(kernel, theta, target, g_star, normalisation, above)
 
 
-@functools.partial(jax.jit, static_argnames="normalisation")
+@jax.jit
 def _charge(theta, target, g_star, normalisation):
-    def kernel(theta, target, g_star):
+    def kernel(theta, target, g_star, normalisation):
         def density(charge):
             return formula.relic_density(replace(theta, dm_charge=charge), g_star, normalisation)
 
-        low, high = (jnp.asarray(-np.log(q)) for q in _CHARGE_RANGE[::-1])
+        low, high = (-np.log(charge) for charge in reversed(_CHARGE_RANGE))
         return _solve(density, target, low, high, lambda y: jnp.exp(-y), 0.0)
 
-    return _each(kernel, theta, target, g_star)
+    return _each(kernel, theta, target, g_star, normalisation)
 
 
 def _g_star(g_star):
     return g_star if is_traced(g_star) else number("g_star", g_star, low=0.0, low_open=True)
+
+
+def _factor(normalisation):
+    return formula.NORMALISATIONS[choose("normalisation", normalisation, formula.NORMALISATIONS)]
 
 
 def _target(omega_h2):
@@ -129,19 +135,18 @@ def freeze_out(theta, *, g_star=10.75):
 
 
 def relic_density(theta, *, method="formula", normalisation="corrected", g_star=10.75):
-    """Omega h^2 of psi and psibar together, of the shape of ``theta``, a :class:`DarkMatter`.
+    """Omega h^2 of psi and psibar, of the shape of ``theta``, a :class:`DarkMatter`.
 
-    method: ``"formula"``, the approximate solution of eqs 3.3, 3.7 and 3.8 with constant ``g_star``, evaluated
-    to 1e-9 at any distance from the pole; against the Boltzmann equation it is 3% high above the pole and up to
-    40% below (m_psi = 0.35 M). normalisation: ``"corrected"``, 2 x 1.07e9/GeV/(J g_*^(1/2) M_Pl), or
-    ``"printed"``, as eq 3.8 has it, without the 2 of a Dirac particle and with g_*. All channels of
-    :func:`sigma_v` are summed, forbidden ones included. Without freeze-out (:func:`freeze_out` gives x = 1) a
-    finite number that only says "far too much", at most that of a relativistic relic, 2e4 m_psi/MeV. Raises
-    ValueError for invalid arguments.
+    method: ``"formula"``, the approximate solution of eqs 3.3, 3.7 and 3.8 with constant ``g_star``,
+    evaluated to 1e-9 at any distance from the pole; against the Boltzmann equation it is 3% high above the
+    pole and up to 40% below (m_psi = 0.35 M). normalisation: ``"corrected"``, 2 x 1.07e9/GeV/(J g_*^(1/2)
+    M_Pl), or ``"printed"``, as eq 3.8 has it, without the 2 of a Dirac particle and with g_*. All channels of
+    :func:`sigma_v` are summed, forbidden ones too. Without freeze-out (:func:`freeze_out` gives x = 1) a
+    finite number that only says "far too much", at most that of a relativistic relic, 2e4 m_psi/MeV.
+    Raises ValueError for invalid arguments.
     """
     choose("method", method, METHODS)
-    choose("normalisation", normalisation, formula.NORMALISATIONS)
-    return _relic_density(*to_float64((check_dark_matter(theta), _g_star(g_star))), normalisation)
+    return _relic_density(*to_float64((check_dark_matter(theta), _g_star(g_star), _factor(normalisation))))
 
 
 def boost_factor(theta, *, velocity=1e-3, channel="total", g_star=10.75):
@@ -163,9 +168,8 @@ def delta_for_relic_density(theta, *, branch, omega_h2=OBSERVED, normalisation="
     Broadcasts. Raises ValueError for invalid arguments.
     """
     choose("branch", branch, BRANCHES)
-    choose("normalisation", normalisation, formula.NORMALISATIONS)
-    arguments = check_dark_matter(theta), _target(omega_h2), _g_star(g_star)
-    return _delta(*to_float64(arguments), branch, normalisation)
+    arguments = check_dark_matter(theta), _target(omega_h2), _g_star(g_star), _factor(normalisation)
+    return _delta(*to_float64((*arguments, branch == "above")))
 
 
 def dm_mass_for_relic_density(theta, **options):
@@ -186,6 +190,5 @@ def dm_charge_for_relic_density(theta, *, omega_h2=OBSERVED, normalisation="corr
     where there is none. The charge in ``theta`` is not used. normalisation, g_star: as in
     :func:`relic_density`. Broadcasts. Raises ValueError for invalid arguments.
     """
-    choose("normalisation", normalisation, formula.NORMALISATIONS)
-    arguments = check_dark_matter(theta), _target(omega_h2), _g_star(g_star)
-    return _charge(*to_float64(arguments), normalisation)
+    arguments = check_dark_matter(theta), _target(omega_h2), _g_star(g_star), _factor(normalisation)
+    return _charge(*to_float64(arguments))
