@@ -24,7 +24,13 @@ SECOND_SOURCE = {  # name: (value, relative tolerance)
     "HBARC_MEV_CM": (codata.hbar * codata.c / codata.e * 1e-6 * 1e2, 4e-10),
     "HBARC_MEV_FM": (codata.hbar * codata.c / codata.e * 1e-6 * 1e15, 4e-10),
     "MEV2_TO_CM2": ((codata.hbar * codata.c / codata.e * 1e-6 * 1e2) ** 2, 8e-10),
+    "PLANCK_MASS": (physical("Planck mass energy equivalent in GeV") * 1e3, 1e-6),
+    "BOLTZMANN": (physical("Boltzmann constant in eV/K") * 1e-6, 1e-9),
+    # 410.73 photons per cm^3 (PDG): 2 zeta(3)/pi^2 (k T/hbar c)^3.
+    "CMB_TEMPERATURE": ((410.73 * pi**2 / 2.4041138063) ** (1 / 3) * 0.22898484, 2e-4),
+    "MEGAPARSEC_CM": (codata.parsec * 1e8, 1e-12),
     "AVOGADRO": (codata.N_A, 1e-15),
+    "SPEED_OF_LIGHT_CM": (codata.c * 100.0, 1e-15),
     "SECONDS_PER_YEAR": (codata.Julian_year, 1e-15),
     "ATOMIC_MASS_UNIT": (physical("atomic mass constant energy equivalent in MeV"), CODATA),
     "MASS_ELECTRON": (physical("electron mass energy equivalent in MeV"), CODATA),

@@ -104,9 +104,9 @@ class Expansion(NamedTuple):
 def expansion(tables, hidden, t, neutrino_decoupling):
     """(together, apart, ln s): the universe before and after decoupling, and s a^3 of the plasma after it.
 
-    ``together`` and ``apart`` are :class:`Expansion` at temperatures ``t`` (n,) [MeV] of the neutrinos, smooth
-    functions of it on both sides of ``neutrino_decoupling`` (scalar), where they meet. hidden: sequence of
-    :class:`Species` with scalar masses. A pure kernel.
+    Both are an :class:`Expansion` at temperatures ``t`` (n,) [MeV] of the neutrinos, smooth functions of it
+    on both sides of ``neutrino_decoupling`` (scalar), where they meet. hidden: sequence of :class:`Species`
+    with scalar masses. A pure kernel.
     """
     t = jnp.concatenate([t, jnp.reshape(neutrino_decoupling, (1,))])
     entropy, energy = neutrino_state(hidden, t)

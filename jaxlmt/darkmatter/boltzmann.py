@@ -1,4 +1,4 @@
-"""Relic density from the Boltzmann equation for the number of psi and psibar, Drees & Zhao 2107.14528, eq 3.1.
+"""Relic density from the Boltzmann equation for psi and psibar, Drees & Zhao 2107.14528, eq 3.1.
 
 With N = n a^3 it reads dN/dln a = -<sigma v>/(2 H a^3) (N^2 - N_eq^2), on the two-temperature background of
 :mod:`jaxlmt.darkmatter.background`. An implicit Euler step of it is a quadratic equation, whose positive
@@ -44,7 +44,7 @@ _SMOOTH = 128  # intervals of the splines that coefficients come from
 
 
 class Grid(NamedTuple):
-    """Points in ln x. ``moved`` (16,) of those of the finest grid, from ``first`` on, are not at their places.
+    """Points in ln x: ``moved`` (16,) of the finest grid, from ``first`` on, are not at their places.
 
     ``late`` (769,): whether neutrinos have decoupled.
     """
@@ -62,7 +62,7 @@ SITES = np.asarray(_CENTRE + _WIDTH * np.sinh(_START + (_END - _START) * spline_
 
 
 class Interpolation(NamedTuple):
-    """Matrices from values at :data:`SITES` of ln x to the finest grid, (769, n), and to :func:`spline`, (n, n)."""
+    """Matrices from values at :data:`SITES` to the finest grid, (769, n), and to a :func:`spline`, (n, n)."""
 
     grid: np.ndarray
     spline: np.ndarray
@@ -154,7 +154,7 @@ def log_equilibrium(x, mass):
 
 
 def euler_steps(log_scale):
-    """Steps in ln a that end at each point of the grid, (769, 4), on the four grids; 0 where one has no point."""
+    """Steps in ln a to each point of the grid, (769, 4), on the four grids; 0 where one has no point."""
     points = np.arange(_FINE + 1)[:, None]
     earlier = np.maximum(points - _STRIDES, 0)
     return jnp.where(points % _STRIDES == 0, log_scale[:, None] - log_scale[earlier], 0.0)

@@ -1,8 +1,8 @@
 """Relic density with the temperature of psi as a second unknown, for early kinetic decoupling near the pole.
 
-Binder, Bringmann, Gustafsson, Hryczuk 1706.07433 (and 2103.01944, of resonances): psi keeps a Maxwellian, of a
-temperature T_psi of its own once scattering psi nu -> psi nu, by exchange of A', fails to keep up with the
-expansion. Its equation is that of the second moment, theta = <p^2>/(3 m): with q = theta a^2
+Binder, Bringmann, Gustafsson, Hryczuk 1706.07433 (and 2103.01944, of resonances): psi keeps a Maxwellian,
+of a temperature T_psi of its own once scattering psi nu -> psi nu, by exchange of A', fails to keep up with
+the expansion. Its equation is that of the second moment, theta = <p^2>/(3 m): with q = theta a^2
 
     dq/dln a = (gamma/H)(q_eq - q) - C N w(T_psi) q + C_eq (N_eq^2/N) [(1 + w(T)) q_eq - q],
 
@@ -35,9 +35,11 @@ _MOMENTUM_WEIGHT = (
 )
 _TRANSFER, _TRANSFER_WEIGHT = unit_gauss(8)
 
+_NEWTON = 2
+
 
 def exchange_rate(x, theta):
-    """gamma [MeV] with dtheta/dt = gamma (theta_eq - theta), by neutrinos of T = m_psi/``x``, (n,); scalar theta.
+    """gamma [MeV], dtheta/dt = gamma (theta_eq - theta), by neutrinos of T = m_psi/``x`` (n,); scalar theta.
 
     gamma = sum int d^3k/(2 pi)^3 f (1 - f) int dt (-t) dsigma/dt/(3 m T), 1706.07433, over neutrinos and
     antineutrinos that couple, for psi at rest but with the full propagator and kinematics: to 1e-5 for x > 3.
@@ -69,9 +71,9 @@ def log_temperature(moment):
 def excess_of_moment(slope, x):
     """w = <p^2 sigma v>/(<p^2> <sigma v>) - 1 at ``x`` = m/T, from ``slope`` = dln<sigma v>/dln x.
 
-    A pair of energy s^(1/2) = 2m (1 + eps)^(1/2) has <p^2> = m^2 eps + (1 + b^2/3) (3/4) s^(1/2) T K_2/K_1, where
-    b^2 = eps/(1 + eps) and the Bessel functions are of s^(1/2)/T; of the latter, and so of eps, ``slope`` knows the
-    average. To a relative (T/m)^2 where one eps annihilates, as below the pole, to 0.2 T/m elsewhere.
+    A pair of energy s^(1/2) = 2m (1 + eps)^(1/2) has <p^2> = m^2 eps + (1 + b^2/3) (3/4) s^(1/2) T K_2/K_1,
+    where b^2 = eps/(1 + eps) and the Bessel functions are of s^(1/2)/T; ``slope`` gives the average of the
+    last factor, and so of eps. For x > 15 within 0.012, or 1%, of the relativistic average.
     """
     bessel = 2.0 * x + 3.0 + 3.75 / x - slope  # <s^(1/2) K_2/(T K_1)>
     energy = (bessel - 1.5 - 0.1875 / x) / (2.0 * x)
@@ -106,25 +108,34 @@ def relic_density_kinetic(theta, neutrino_decoupling, tables, matrices, scatteri
     table = (matrices.spline @ sites[0])[:, None]
     average = jax.vmap(_average, (None, 0))
 
-    def step(state, point):
-        number, moment = state
+    def after(log_moment, number, point):
+        """(dq/q, N) after an implicit step that ends at this ln q."""
         steps, log_scale, per_sigma_v, production, exchange, moment_eq, tilt_eq = point
-        warm, tilt = average(table, -log_temperature(moment * jnp.exp(-2.0 * log_scale)))
+        warm, tilt = average(table, -log_temperature(jnp.exp(log_moment - 2.0 * log_scale)))
         strength = steps * jnp.exp(warm) * per_sigma_v
         number = euler(number, strength, steps * production)
-        exchange, production = steps * exchange, steps * production / number
-        # The parts of w that cool and that heat: positive, and smooth, so that q stays positive
-        root = jnp.sqrt(tilt**2 + 1.0)
-        cooling, heating = 0.5 * strength * number * (root + tilt), 0.5 * strength * number * (root - tilt)
-        gain = moment * (1.0 + heating) + (exchange + production * (1.0 + tilt_eq)) * moment_eq
-        return (number, gain / (1.0 + exchange + production + cooling)), None
+        colder = moment_eq * jnp.exp(-log_moment)
+        heated = steps * production / number * ((1.0 + tilt_eq) * colder - 1.0)
+        return steps * exchange * (colder - 1.0) + heated - strength * number * tilt, number
+
+    def step(state, point):
+        number, log_moment = state
+
+        def residual(trial):
+            return -jnp.expm1(log_moment - trial) - after(trial, number, point)[0]
+
+        trial = log_moment
+        for _ in range(_NEWTON):  # one would do for the order of the scheme; it is stable with more
+            value, slope = jax.jvp(residual, (trial,), (jnp.ones_like(trial),))
+            trial = trial - jnp.clip(value / jnp.maximum(slope, 0.1), -1.0, 1.0)
+        return (after(trial, number, point)[1], trial), None
 
     equilibrium = density + volume
     moment_eq = second_moment(jnp.exp(-log_x)) * jnp.exp(2.0 * now.log_scale)
     production = jnp.exp(sigma_v + 2.0 * equilibrium) * per_sigma_v
     exchange = scattering * jnp.exp(exchange - now.log_hubble)
     tilt_eq = average(table, log_x)[1]
-    start = jnp.exp(equilibrium[0]) * np.ones(4), moment_eq[0] * np.ones(4)
+    start = jnp.exp(equilibrium[0]) * np.ones(4), jnp.log(moment_eq[0]) * np.ones(4)
     points = (
         euler_steps(now.log_scale),
         now.log_scale,

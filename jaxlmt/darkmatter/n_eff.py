@@ -1,9 +1,8 @@
 """Effective number of neutrinos when hidden particles leave their entropy to decoupled neutrinos.
 
 Drees & Zhao 2107.14528, section 3.3: all neutrinos decouple at one temperature, the hidden particles are
-then in equilibrium with them, and their entropy ends up there. That is no treatment of particles that
-decay to charged leptons: it holds for psi and A' below the muon's mass, and above, where they are as good
-as gone at decoupling, by itself; not for mixings or couplings too small to keep them in equilibrium.
+then in equilibrium with them, and their entropy ends up there. Above the muon's mass, where A' decays to
+muons too, both are gone at decoupling (N_eff - N_nu < 1e-15). Not for couplings too small for equilibrium.
 """
 
 import jax
@@ -48,7 +47,8 @@ def n_eff(theta, *, neutrino_decoupling=NEUTRINO_DECOUPLING, n_nu=N_NU):
     neutrino_decoupling: T_nu,D [MeV] (> 0), the dominant systematic: the masses at a given N_eff scale with
     it; n_nu (> 0): N_nu, what neutrinos alone have. Both broadcast with the leaves of ``theta`` and may be
     traced. Only masses enter: any, but A' and psi are taken to be in equilibrium with neutrinos at T_nu,D and
-    gone before recombination. Raises ValueError for invalid arguments. Source: Drees & Zhao 2107.14528, eqs 3.12 and 3.13.
+    gone before recombination. Raises ValueError for invalid arguments.
+    Source: Drees & Zhao 2107.14528, eqs 3.12 and 3.13.
     """
     theta = check_dark_matter(theta)
     for name, value in (("neutrino_decoupling", neutrino_decoupling), ("n_nu", n_nu)):

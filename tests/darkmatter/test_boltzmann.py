@@ -1,4 +1,6 @@
-"""The Boltzmann equation against SciPy's solution of it, the paper's figure 1, limits, and the whole range."""
+"""The Boltzmann equation against SciPy's solution of it, the paper's figure 1, limits, the whole range."""
+
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -52,11 +54,11 @@ def test_figure_1():
     assert above == pytest.approx(0.12, rel=1e-3)
 
 
-@pytest.mark.parametrize(("ratio", "low", "high"), [(0.33, 0.255, 0.325), (0.39, 0.255, 0.325), (0.45, 0.255, 0.325)])
-def test_decays_to_psi(ratio, low, high):
+@pytest.mark.parametrize("ratio", [0.33, 0.39, 0.45])
+def test_decays_to_psi(ratio):
     """Without them in the width, as in the paper, the resonance is too strong and Omega too small."""
     lowered = 1.0 - density(5e-4, 15.0, ratio, dark_decays=False) / density(5e-4, 15.0, ratio)
-    assert low < lowered < high
+    assert 0.255 < lowered < 0.325
 
 
 def test_without_interactions():
@@ -106,10 +108,11 @@ def test_grid_has_the_kink():
 def test_convergence():
     """The steps make an error of a few per mille without extrapolation: it is needed, and it works."""
     assert boltzmann.EXTRAPOLATION.sum() == pytest.approx(1.0)
-    for power in (1, 2, 3):
-        assert boltzmann.EXTRAPOLATION @ np.array([1.0, 2.0, 4.0, 8.0]) ** power == pytest.approx(0.0, abs=1e-12)
+    powers = np.array([1.0, 2.0, 4.0, 8.0])[:, None] ** [1, 2, 3]
+    np.testing.assert_allclose(boltzmann.EXTRAPOLATION @ powers, 0.0, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_gradient():
     """Against differences, below, at and above the pole."""
     delta = np.array([-0.5, -1e-6, 1e-3, 0.5])
@@ -125,15 +128,16 @@ def test_gradient():
 
 
 def _shift(theta, name, step):
-    from dataclasses import replace
-
     return replace(theta, **{name: getattr(theta, name) + step})
 
 
+@pytest.mark.slow
 def test_finite():
     """Values and gradients over the documented range, and its corners."""
     rng = np.random.default_rng(3)
-    corners = [(g, m, d) for g in (1e-6, 1e-1) for m in (1.0, 1000.0) for d in (-0.96, -1e-9, 0.0, 1e-9, 15.0)]
+    corners = [
+        (g, m, d) for g in (1e-6, 1e-1) for m in (1.0, 1000.0) for d in (-0.96, -1e-9, 0.0, 1e-9, 15.0)
+    ]
     corner = np.array(corners).T
     n = 64 - corner.shape[1]
     ratio = rng.uniform(0.1, 2.0, n)

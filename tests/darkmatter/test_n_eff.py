@@ -23,7 +23,7 @@ def test_masses_of_the_paper(n_nu, n_eff, mass):
 
 
 def test_entropy_bookkeeping():
-    """T_nu from the entropy of the neutrino sector before and after, and N_eff from the energy of neutrinos."""
+    """T_nu from the entropy of the neutrino sector before and after, N_eff from the energy of neutrinos."""
     mass, decoupling = 18.0, 2.3
 
     def entropy(m, degrees, sign):  # (rho + p)/T^4 by energy
@@ -70,11 +70,11 @@ def test_gradients_and_shapes():
 
 def test_invalid_arguments():
     theta = lmt.DarkMatter(5e-4, 20.0, 10.2)
-    with pytest.raises(ValueError, match="neutrino_decoupling must be finite and > 0; got 0.0"):
+    with pytest.raises(ValueError, match=r"neutrino_decoupling must be finite and > 0; got 0\.0"):
         lmt.n_eff(theta, neutrino_decoupling=0.0)
-    with pytest.raises(ValueError, match="n_nu must be finite and > 0; got -1.0"):
+    with pytest.raises(ValueError, match=r"n_nu must be finite and > 0; got -1\.0"):
         lmt.n_eff(theta, n_nu=-1.0)
-    with pytest.raises(ValueError, match="theta.dm_mass must be finite and > 0"):
+    with pytest.raises(ValueError, match=r"theta\.dm_mass must be finite and > 0"):
         lmt.n_eff(lmt.DarkMatter(5e-4, 20.0, 0.0))
     with pytest.raises(TypeError, match="DarkMatter"):
         lmt.n_eff(lmt.benchmark("BP1"))

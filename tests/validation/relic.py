@@ -56,7 +56,7 @@ class Point:
     def sigma_v(self, x, *, moment=False):
         """<sigma v>, eq 3.2, at an array of x = m_psi/T, on panels that close in on the pole.
 
-        moment: <p^2 sigma v>/<p^2> instead. A pair of total energy E = (P^2 + s)^(1/2) has p^2 = E_1^2 - m^2 with
+        moment: <p^2 sigma v>/<p^2> instead. A pair of total energy E = (P^2 + s)^(1/2) has p^2 = E_1^2 - m^2,
         E_1 = (E + b P c)/2, c uniform in [-1, 1] and b the velocity in the centre-of-mass system.
         """
         m = self.m
