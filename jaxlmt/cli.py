@@ -279,7 +279,7 @@ def _add_darkmatter(commands):
     command = commands.add_parser(
         "darkmatter",
         help="posterior of A' and a dark fermion psi from what is measured",
-        description="Fit (g_x, M_A', m_psi, q_psi) to (g-2)_mu, relic density, N_eff and bounds, all measured.",
+        description="Fit (g_x, M_A', m_psi, q_psi) to (g-2)_mu, relic density, N_eff and bounds.",
         epilog=DARK_EPILOG,
     )
     command.set_defaults(action=lambda options: _execute(options, _dark))

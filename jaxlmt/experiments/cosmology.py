@@ -38,7 +38,7 @@ class RelicAbundance(Logarithmic, Measurement):
     def rate(self, theta, parameters):
         theta = has_dark_matter(theta, self.name)
         if self.method == "formula":
-            return formula.relic_density(theta, G_STAR, "corrected")[None]
+            return formula.relic_density(theta, G_STAR, formula.NORMALISATIONS["corrected"])[None]
         kernel = {"boltzmann": relic_density_boltzmann, "kinetic": relic_density_kinetic}[self.method]
         return kernel(theta, parameters["neutrino_decoupling"], *self.prepared)[None]
 
