@@ -7,6 +7,14 @@ NumPyro, arviz or matplotlib is loaded on first use.
 import importlib
 
 from .darkmatter.n_eff import n_eff
+from .darkmatter.relic import (
+    boost_factor,
+    delta_for_relic_density,
+    dm_charge_for_relic_density,
+    dm_mass_for_relic_density,
+    freeze_out,
+    relic_density,
+)
 from .distributions import (
     LogUniform,
     Normal,
@@ -104,6 +112,7 @@ __all__ = [
     "annihilation_cross_section",
     "batch",
     "benchmark",
+    "boost_factor",
     "branching_ratios",
     "bremsstrahlung_cross_section",
     "ccm",
@@ -113,10 +122,14 @@ __all__ = [
     "darwin",
     "decay_length",
     "delta_a_mu",
+    "delta_for_relic_density",
+    "dm_charge_for_relic_density",
+    "dm_mass_for_relic_density",
     "enable_compilation_cache",
     "enable_x64",
     "ess",
     "ess10",
+    "freeze_out",
     "gminus2",
     "halo_sigma_v",
     "invisible_branching_ratio",
@@ -129,6 +142,7 @@ __all__ = [
     "na64mu",
     "oscillation",
     "partial_widths",
+    "relic_density",
     "sigma_v",
     "significance",
     "spallation",

@@ -388,10 +388,11 @@ def _add_figure(commands):
     command = commands.add_parser(
         "figure",
         help="a figure of the paper, and what differs from the printed one",
-        description="Draw a figure of 2104.03297 and say what differs from the printed one and why.",
+        description="Draw a figure of 2104.03297, or of 2107.14528 (dz1, dz4), and say what differs from the "
+        "printed one and why.",
     )
     command.set_defaults(action=_figure)
-    command.add_argument("name", metavar="FIGURE", help="4 to 14")
+    command.add_argument("name", metavar="FIGURE", help="4 to 14; dz1, dz4")
     command.add_argument(
         "--kernel",
         default="paper",

@@ -21,6 +21,7 @@ FLOORS = {
         "bessel",
         "constants",
         "quadrature",
+        "roots",
         "statistics",
         "distributions",
         "pytrees",

@@ -3,14 +3,15 @@
 from ..processes.bremsstrahlung import KERNELS
 from ..validation import choose, number
 from .amaral import FIGURES as _AMARAL
+from .drees_zhao import FIGURES as _DREES_ZHAO
 from .xenon import FIGURES as _XENON
 
-FIGURES = {**_AMARAL, **_XENON}
+FIGURES = {**_AMARAL, **_XENON, **_DREES_ZHAO}
 DATA = ("asimov", "toy")
 
 
 def draw(name, *, kernel="paper", data="asimov", seed=0, points=160):
-    """(matplotlib figure, note) of the figure ``name``, such as ``"8"`` of 2104.03297.
+    """(matplotlib figure, note) of the figure ``name``: ``"8"`` of 2104.03297, ``"dz1"`` of 2107.14528.
 
     kernel: ``"paper"`` for all choices of the paper, ``"ww"`` for those of jaxlmt; data: ``"asimov"``, what
     a benchmark is expected to give, or ``"toy"``, random counts with ``seed``; points: of either axis of a

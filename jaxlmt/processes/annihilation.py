@@ -31,6 +31,7 @@ from ..constants import (
 )
 from ..mixing import imaginary_mixing, mixing
 from ..model import channel_widths
+from ..quadrature import spread
 from ..validation import check_dark_matter, choose, is_traced, to_float64, values
 
 CHANNELS = ("total", "nu", "nu_e", "nu_mu", "nu_tau", "e", "mu", "tau")
@@ -50,11 +51,17 @@ def _grids(reach):
     return np.sinh(tau) ** 2, 2.0 * _STEP * np.sinh(tau) ** 2 * np.cosh(tau)
 
 
-class _Pair(NamedTuple):
-    """A pair f fbar: coupling^2 of what is a Dirac fermion, and m_f^2/m_psi^2, None if massless."""
+class _Final(NamedTuple):
+    """Pairs that share a threshold: massless ones, and those of one charged lepton; None if there are none.
 
-    coupling2: jax.Array
+    neutrinos, charged: coupling^2, of neutrinos as in :func:`couplings_squared`; mass2: that of the charged
+    lepton, threshold2: of the heaviest that is taken to be open from the threshold on, both over m_psi^2.
+    """
+
+    neutrinos: jax.Array | None
+    charged: jax.Array | None
     mass2: jax.Array | None
+    threshold2: jax.Array | None
 
 
 def relative_width(theta):
@@ -114,49 +121,53 @@ def thermal_average(x, theta, channel):
     """
     m2 = theta.dm_mass**2
     couplings2 = couplings_squared(theta, 4.0 * m2, channel)
-    pairs = {
-        name: _Pair(coupling2, _MASSES[name] ** 2 / m2 if name in _MASSES else None)
-        for name, coupling2 in couplings2.items()
-    }
-    groups = [tuple(pairs.pop(name) for name in ("nu", "e") if name in pairs)] if "nu" in pairs else []
-    groups += [(pair,) for pair in pairs.values()]
+    final = [
+        _Final(None, couplings2[name], mass**2 / m2, mass**2 / m2)
+        for name, mass in _MASSES.items()
+        if name in couplings2
+    ]
+    if channel == "total":  # neutrinos and electrons together, both as if light
+        zero = jnp.zeros_like(m2)
+        final = [pair._replace(neutrinos=zero) for pair in final]
+        final[0] = final[0]._replace(neutrinos=couplings2["nu"], threshold2=zero)
+    elif "nu" in couplings2:
+        final = [_Final(couplings2["nu"], None, None, None)]
     scale = (theta.g_x * theta.dm_charge) ** 2 / (12.0 * np.pi * m2)
-    numbers = x, groups, theta.delta, relative_width(theta), scale
-    leaves, structure = jax.tree.flatten(numbers)
-    x, groups, delta, gamma, scale = jax.tree.unflatten(structure, jnp.broadcast_arrays(*leaves))
-    return scale / scaled_k(2, x) ** 2 * sum(_integral(x, group, delta, gamma) for group in groups)
+    leaves, structure = jax.tree.flatten((x, final, theta.delta, relative_width(theta), scale))
+    x, final, delta, gamma, scale = jax.tree.unflatten(structure, jnp.broadcast_arrays(*leaves))
+    each = jax.tree.map(lambda *leaves: jnp.stack(leaves), *final)
+    total = jax.vmap(lambda one: _integral(x, one, delta, gamma))(each).sum(axis=0)
+    return scale / scaled_k(2, x) ** 2 * total
 
 
-def _integral(x, pairs, delta, gamma):
-    """What multiplies g^2 q^2/(12 pi m_psi^2 x K2e(x)^2), of ``pairs`` with one threshold, that of the first.
-
-    All in units of m_psi, and all arrays of one shape.
-    """
-    mass2 = pairs[0].mass2
-    heavier2 = jnp.ones_like(x) if mass2 is None else jnp.maximum(mass2, 1.0)
+def _integral(x, final, delta, gamma):
+    """What multiplies g^2 q^2/(12 pi m_psi^2 x K2e(x)^2). In units of m_psi, and all arrays of one shape."""
+    light = final.charged is None
+    heavier2 = jnp.ones_like(x) if light else jnp.maximum(final.threshold2, 1.0)
     photon2 = 4.0 / (1.0 + delta)  # M^2
     gap = photon2 * delta + 4.0 * (heavier2 - 1.0)  # 4 mu^2 - M^2
     width = photon2 * gamma  # M Gamma
-    thermal2 = scale2 = 4.0 * jnp.sqrt(heavier2) / x  # a^2
-    sinh2, weight = _grids(_REACH)
-    if (
-        mass2 is not None
-    ):  # a = 2 (mu^2 - lighter^2)^(1/2) makes the other threshold analytic; less keeps it off
-        apart2 = 4.0 * jnp.abs(mass2 - 1.0)
+    thermal2 = 4.0 * jnp.sqrt(heavier2) / x
+    if light:
+        scale2, (sinh2, weight) = thermal2, _grids(_REACH)
+    else:  # with an a of 2 |m_f^2 - m_psi^2|^(1/2) or less the other threshold stays away from the axis
+        apart2 = 4.0 * jnp.abs(final.threshold2 - 1.0)
         scale2 = jnp.clip(apart2, _CLOSEST**2 * thermal2, thermal2)
         sinh2, weight = _grids(_REACH - np.log(_CLOSEST))
-    part, half = _pole(x, pairs, heavier2, gap, width, scale2)
+    scale2 = jax.lax.stop_gradient(scale2)  # a^2: the choice of points is nothing to differentiate
+    part, half = _pole(x, final, heavier2, gap, width, scale2)
 
+    points = sinh2.shape[-1]
     half = half[..., None]
     u2 = scale2[..., None] * jnp.where(half, sinh2[1], sinh2[0])
     weight = jnp.where(half, weight[1], weight[0])
-    along = jax.tree.map(lambda leaf: leaf[..., None], (x, pairs, heavier2))
-    resonance = (u2 + gap[..., None]) ** 2 + width[..., None] ** 2
-    values = weight * _regular(u2, *along) / resonance
-    return (0.25 * x * scale2) ** 1.5 * (values @ np.ones(weight.shape[-1]) + part)
+    arguments = x, final, heavier2, gap, width
+    x_, final_, heavier2_, gap, width = jax.tree.map(lambda leaf: spread(leaf, points), arguments)
+    values = weight * _regular(u2, x_, final_, heavier2_) / ((u2 + gap) ** 2 + width**2)
+    return (0.25 * x * scale2) ** 1.5 * (values @ np.ones(points) + part)
 
 
-def _pole(x, pairs, heavier2, gap, width, scale2):
+def _pole(x, final, heavier2, gap, width, scale2):
     """(contribution of the poles, whether the grid of half-integers is the one farther from them)."""
     near = gap < 0.5 * scale2  # |Im p| < pi/4; farther poles contribute less than rounding
     gap = jnp.where(near, gap, 0.0)
@@ -166,25 +177,23 @@ def _pole(x, pairs, heavier2, gap, width, scale2):
     half = jnp.cos(phase) > 0.0
     growth = jnp.where(half, -growth, growth)
     between = jax.lax.complex(1.0 - growth * jnp.cos(phase), growth * jnp.sin(phase))  # 2i/(cot + i)
-    regular = _regular(jax.lax.complex(-gap, width), x, pairs, heavier2)
+    regular = _regular(jax.lax.complex(-gap, width), x, final, heavier2)
     residue = (jax.lax.complex(*root) * regular / between).real
     return jnp.where(near, 2.0 * np.pi * residue / (width * scale2), 0.0), half
 
 
-def _regular(u2, x, pairs, heavier2):
+def _regular(u2, x, final, heavier2):
     """The integrand without poles and measure, at real or complex ``u2``."""
     s = 4.0 * heavier2 + u2
     energy = _square_root(s)
     heavier = jnp.sqrt(heavier2)
     excess = u2 / (energy + 2.0 * heavier) + 2.0 * (heavier - 1.0)  # s^(1/2) - 2
-    spectrum = 0.0
-    for coupling2, mass2 in pairs:
-        if mass2 is None:
-            spectrum = spectrum + coupling2 * s
-        else:  # phase space of the lighter of psi and f; what is closed at the threshold opens above
-            lighter2 = jnp.where(mass2 > heavier2, mass2, jnp.minimum(mass2, 1.0))
-            space = _square_root((u2 + 4.0 * (heavier2 - lighter2)) / s)
-            spectrum = spectrum + coupling2 * (s + 2.0 * mass2) * space
+    spectrum = 0.0 if final.neutrinos is None else final.neutrinos * s
+    if final.charged is not None:  # phase space of the lighter of psi and lepton
+        mass2 = final.mass2
+        lighter2 = jnp.where(mass2 > heavier2, mass2, jnp.minimum(mass2, 1.0))
+        space = _square_root((u2 + 4.0 * (heavier2 - lighter2)) / s)
+        spectrum = spectrum + final.charged * (s + 2.0 * mass2) * space
     return spectrum * (s + 2.0) * scaled_k(1, x * energy) / _square_root(energy) * jnp.exp(-x * excess)
 
 
@@ -232,8 +241,8 @@ def annihilation_cross_section(s, theta, *, channel="total"):
     """sigma(psi psibar -> f fbar) [cm^2] at ``s`` [MeV^2], which broadcasts with the leaves of ``theta``.
 
     theta: a :class:`DarkMatter`; channel: ``"nu"`` (the sum of ``"nu_e"``, ``"nu_mu"``, ``"nu_tau"``),
-    ``"e"``, ``"mu"``, ``"tau"`` or the sum of all, ``"total"``. Zero below the thresholds; A' pairs, open above
-    m_psi = M, and hadrons are left out. Raises ValueError for invalid arguments.
+    ``"e"``, ``"mu"``, ``"tau"`` or the sum of all, ``"total"``. Zero below the thresholds; A' pairs, open
+    above m_psi = M, and hadrons are left out. Raises ValueError for invalid arguments.
     Source: Drees & Zhao 2107.14528, eq 2.3.
     """
     choose("channel", channel, CHANNELS)
@@ -246,8 +255,8 @@ def annihilation_cross_section(s, theta, *, channel="total"):
 def sigma_v(theta, x, *, channel="total"):
     """<sigma v> [cm^3/s] at ``x`` = m_psi/T >= 1, which broadcasts with the leaves of ``theta``.
 
-    The average over Maxwell-Boltzmann distributions of psi and psibar, to 1e-12 at any distance from the pole,
-    for m_psi above 1 MeV; to 1e-7 for a charged lepton within 1e-3 of the mass of psi. channel: as in
+    The average over Maxwell-Boltzmann distributions of psi and psibar, to 1e-12 at any distance from the
+    pole, for m_psi above 1 MeV; to 1e-7 for a charged lepton within 1e-3 of the mass of psi. channel: as in
     :func:`annihilation_cross_section`. Raises ValueError for invalid arguments.
     Source: Drees & Zhao 2107.14528, eq 3.2.
     """
