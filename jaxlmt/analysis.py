@@ -130,5 +130,6 @@ class Analysis:
 def _coordinates(theta):
     """{name of a posterior variable: value}."""
     charges = {f"charges.{name}": float(getattr(theta.charges, name)) for name in ("e", "mu", "tau")}
-    point = {name: float(getattr(theta, name)) for name in ("g_x", "mass", "eps_x")}
+    names = ["g_x", "mass", "eps_x", *(name for name in config.DARK if hasattr(theta, name))]
+    point = {name: float(getattr(theta, name)) for name in names}
     return {**point, "eps_over_g": point["eps_x"] / point["g_x"], **charges}

@@ -1,5 +1,5 @@
-"""The command line: ``jaxlmt reconstruct BP1``, ``jaxlmt run analysis.toml``, ``jaxlmt compare RUN RUN``,
-``jaxlmt figure 8``.
+"""The command line: ``jaxlmt reconstruct BP1``, ``jaxlmt darkmatter``, ``jaxlmt run analysis.toml``,
+``jaxlmt compare RUN RUN``, ``jaxlmt figure 8``.
 
 Every command is a pair of functions, one that adds its parser and one that does it.
 """
@@ -80,7 +80,7 @@ def parser():
     )
     top.add_argument("--version", action="store_true", help="print the version and exit")
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
-    for add in (_add_reconstruct, _add_run, _add_compare, _add_figure):
+    for add in (_add_reconstruct, _add_darkmatter, _add_run, _add_compare, _add_figure):
         add(commands)
     return top
 
@@ -131,7 +131,10 @@ def _add_reconstruct(commands):
         default="gminus2,na64mu,cenns610,ccm,ess,ess10,darwin",
         metavar="LIST",
         help="comma-separated, from gminus2, na64mu, cenns610, ccm, ess, ess10, darwin,\n"
-        "lz, xenonnt (default: all but the last two)",
+        "lz, xenonnt, trident_ccfr, trident_charm2, babar, borexino, belle2, tau_charm,\n"
+        "radiation, white_dwarfs (default: the first seven); relic_abundance,\n"
+        "cmb_annihilation, positron_line, sensei need dark matter, which an analysis\n"
+        "file can have",
     )
     what.add_argument(
         "--model",
@@ -161,12 +164,34 @@ def _add_reconstruct(commands):
         "uncertain: sampled within what is known of them",
     )
     what.add_argument("--data", default="asimov", metavar="KIND", help="asimov (default) or toy")
+    _add_sampler(command)
+    _add_output(command, default="runs/BENCHMARK")
+
+
+def _add_sampler(command):
     how = command.add_argument_group("the sampler")
     how.add_argument("--chains", type=int, default=4, metavar="N", help="default 4")
     how.add_argument("--draws", type=int, default=2000, metavar="N", help="per chain, default 2000")
     how.add_argument("--warmup", type=int, default=400, metavar="N", help="default 400")
     how.add_argument("--seed", type=int, default=0, metavar="N", help="default 0")
-    _add_output(command, default="runs/BENCHMARK")
+
+
+def _sampler(options):
+    return {name: getattr(options, name) for name in ("chains", "draws", "warmup", "seed")}
+
+
+def _experiments(text, allowed):
+    """Names from the option ``--experiments``."""
+    from .validation import choose
+
+    names = _listed(text)
+    for name in names:
+        choose("--experiments", name, allowed)
+    if not names or len(set(names)) != len(names):
+        raise UserError(
+            f"--experiments must be distinct names, at least one of {', '.join(allowed)}; got {text!r}"
+        )
+    return names
 
 
 def _reconstruct(options):
@@ -179,30 +204,27 @@ def _described(options):
     """The analysis that the options of ``reconstruct`` describe."""
     from .analysis import Analysis
     from .config import EXPERIMENTS, PUBLISHED, SOLAR
+    from .distributions import Normal
     from .experiments.gminus2 import measurements
     from .processes.bremsstrahlung import KERNELS
     from .sources.oscillation import PRESETS, oscillation
+    from .sources.solar import FLUXES
     from .validation import choose, number
 
     truth, label = _truth(options)
-    names = _listed(options.experiments)
-    for name in names:
-        choose("--experiments", name, EXPERIMENTS)
-    if not names or len(set(names)) != len(names):
-        raise UserError(
-            f"--experiments must be distinct names, at least one of {', '.join(EXPERIMENTS)}; "
-            f"got {options.experiments!r}"
-        )
+    names = _experiments(options.experiments, EXPERIMENTS)
     fields = {
         "gminus2": {"measurement": choose("--gminus2", options.gminus2, measurements())},
         "na64mu": {"kernel": choose("--kernel", options.kernel, KERNELS)},
         "darwin": {"threshold_keV": number("--threshold", options.threshold, low=0.0, low_open=True)},
     }
-    solar = {"oscillation": choose("--oscillation", options.oscillation, PRESETS)}
+    solar = borexino = {"oscillation": choose("--oscillation", options.oscillation, PRESETS)}
     if choose("--solar", options.solar, ("fixed", "uncertain")) == "uncertain":
         angles = oscillation(options.oscillation, uncertainties=True)
         solar = {"oscillation": angles, "flux_norms": "uncertain"}
+        borexino = {"oscillation": angles, "flux_norm": Normal(1.0, FLUXES["gs98"]["7Be"][1])}
     fields = {n: {**fields.get(n, {}), **(solar if n in SOLAR else {})} for n in EXPERIMENTS}
+    fields["borexino"] = borexino
     data = {"data": choose("--data", options.data, ("asimov", "toy"))}
     experiments = {n: {**({} if n in PUBLISHED else data), **fields.get(n, {})} for n in names}
     ratio = _is_number(options.eps) and abs(float(options.eps)) < float("inf")
@@ -213,7 +235,7 @@ def _described(options):
             "model": {"name": options.model},
             "prior": {"eps_x": {"tied": float(options.eps)} if ratio else options.eps},
             "experiments": experiments,
-            "sampler": {name: getattr(options, name) for name in ("chains", "draws", "warmup", "seed")},
+            "sampler": _sampler(options),
         }
     )
 
@@ -233,6 +255,75 @@ def _truth(options):
     mass = number("--mass", options.mass, low=0.0, low_open=True)
     g_x = number("--coupling", options.coupling, low=0.0, low_open=True)
     return {"mass": mass, "g_x": g_x, **mixing}, f"M{mass:g}-g{g_x:g}"
+
+
+# --- dark matter ----------------------------------------------------------------------------------
+
+DARK_EPILOG = """Priors: ln g_x flat on [1e-5, 1e-2], ln M_A' on [5, 200] MeV, delta = 4 m_psi^2/M_A'^2 - 1 in
+asinh(1000 delta) on [-0.9, 2], ln q_psi on [0.1, 10]; eps_x = -g_x/69.29. The posterior has a part below the
+pole, delta < 0, and one above; each is sampled on its own, and the evidence mixes them.
+"""
+INPUTS = {  # the measurements that have changed since 2107.14528
+    "2021": {"gminus2": {"measurement": "2021"}, "radiation": {"measurement": "bbn"}},
+    "today": {"gminus2": {"measurement": "2025"}, "radiation": {"measurement": "act_dr6"}},
+}
+DARK_PRIOR = {
+    "mass": {"log_uniform": [5.0, 200.0]},
+    "eps_x": "one-loop",
+    "delta": {"asinh_uniform": [1e-3, -0.9, 2.0]},
+    "dm_charge": {"log_uniform": [0.1, 10.0]},
+}
+
+
+def _add_darkmatter(commands):
+    command = commands.add_parser(
+        "darkmatter",
+        help="posterior of A' and a dark fermion psi from what is measured",
+        description="Fit (g_x, M_A', m_psi, q_psi) to (g-2)_mu, relic density, N_eff and bounds.",
+        epilog=DARK_EPILOG,
+    )
+    command.set_defaults(action=lambda options: _execute(options, _dark))
+    what = command.add_argument_group("the analysis")
+    what.add_argument(
+        "--inputs",
+        default="2021",
+        metavar="WHEN",
+        help="(g-2)_mu and N_eff as in 2107.14528, 2021 (default), or as of today",
+    )
+    what.add_argument(
+        "--experiments",
+        default="gminus2,relic_abundance,radiation,cmb_annihilation,white_dwarfs,trident_ccfr,babar",
+        metavar="LIST",
+        help="comma-separated (default: gminus2, relic_abundance, radiation,\n"
+        "cmb_annihilation, white_dwarfs, trident_ccfr, babar)",
+    )
+    what.add_argument(
+        "--method",
+        default="boltzmann",
+        metavar="NAME",
+        help="relic density: boltzmann (default), formula or kinetic",
+    )
+    _add_sampler(command)
+    _add_output(command, default="runs/darkmatter-WHEN")
+
+
+def _dark(options):
+    """The analysis that the options of ``darkmatter`` describe."""
+    from .analysis import Analysis
+    from .config import PUBLISHED
+    from .validation import choose
+
+    inputs = INPUTS[choose("--inputs", options.inputs, INPUTS)]
+    fields = {**inputs, "relic_abundance": {"method": options.method}}
+    names = _experiments(options.experiments, PUBLISHED)
+    return Analysis(
+        {
+            "label": f"darkmatter-{options.inputs}",
+            "prior": DARK_PRIOR,
+            "experiments": {name: fields.get(name, {}) for name in names},
+            "sampler": {**_sampler(options), "split": {"delta": 0.0}},
+        }
+    )
 
 
 # --- run ------------------------------------------------------------------------------------------
@@ -387,12 +478,12 @@ def _picture(options, stem):
 def _add_figure(commands):
     command = commands.add_parser(
         "figure",
-        help="a figure of the paper, and what differs from the printed one",
-        description="Draw a figure of 2104.03297, or of 2107.14528 (dz1, dz4), and say what differs from the "
+        help="a figure of the papers, and what differs from the printed one",
+        description="Draw a figure of 2104.03297, or of 2107.14528 (dz...), and say what differs from the "
         "printed one and why.",
     )
     command.set_defaults(action=_figure)
-    command.add_argument("name", metavar="FIGURE", help="4 to 14; dz1, dz4")
+    command.add_argument("name", metavar="FIGURE", help="1, 4 to 14, or dz1 to dz4")
     command.add_argument(
         "--kernel",
         default="paper",

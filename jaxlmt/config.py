@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from .distributions import (
+    AsinhUniform,
     LogUniform,
     Normal,
     PerCoupling,
@@ -24,10 +25,17 @@ from .distributions import (
     Uniform,
     check_distribution,
 )
+from .experiments.astrophysics import positron_line, sensei, white_dwarfs
+from .experiments.babar import babar
+from .experiments.borexino import borexino
+from .experiments.cosmology import cmb_annihilation, radiation, relic_abundance
 from .experiments.gminus2 import gminus2
+from .experiments.monophoton import belle2, tau_charm
 from .experiments.na64mu import na64mu
 from .experiments.spallation import ccm, cenns610, ess, ess10, spallation
-from .experiments.xenon import TARGETS, darwin, lz, xenon, xenonnt
+from .experiments.trident import trident
+from .experiments.xenon import darwin, lz, xenon, xenonnt
+from .experiments.xenon_search import TARGETS
 from .formats import COLUMNS, read_counts
 from .inference.priors import COUPLING_BOX, MASS_BOX, MIXING_BOUND, MIXING_SCALE, Prior
 from .model import (
@@ -35,8 +43,10 @@ from .model import (
     MIXING_RATIO_ONE_LOOP,
     MIXING_RATIO_PAPER,
     MODELS,
+    DarkMatter,
     HiddenPhoton,
     LeptonCharges,
+    ResonantDarkMatter,
     benchmark,
 )
 from .nuclei import ISOTOPES, Isotope
@@ -54,6 +64,18 @@ FACTORIES = {
     "lz": lz,
     "xenonnt": xenonnt,
     "darwin": darwin,
+    "trident_ccfr": functools.partial(trident, "ccfr"),
+    "trident_charm2": functools.partial(trident, "charm2"),
+    "babar": babar,
+    "borexino": borexino,
+    "belle2": belle2,
+    "tau_charm": tau_charm,
+    "relic_abundance": relic_abundance,
+    "radiation": radiation,
+    "cmb_annihilation": cmb_annihilation,
+    "white_dwarfs": white_dwarfs,
+    "positron_line": positron_line,
+    "sensei": sensei,
 }
 EXPERIMENTS = tuple(FACTORIES)
 # Types of a detector of one's own: from nothing, or from one that exists.
@@ -62,11 +84,15 @@ _OF_XENON = (xenon, lz, xenonnt, darwin)
 SOLAR = tuple(name for name, factory in FACTORIES.items() if factory in _OF_XENON)
 TYPES = {factory.__name__: factory for factory in (*_OF_A_SOURCE, *_OF_XENON)}
 DATA = ("asimov", "toy", "measured")
-PUBLISHED = ("gminus2",)  # whose measured data the package knows
+# whose measured data the package knows
+_LABORATORY = ("trident_ccfr", "trident_charm2", "babar", "borexino")
+_SKY = ("relic_abundance", "radiation", "cmb_annihilation", "white_dwarfs", "positron_line", "sensei")
+PUBLISHED = ("gminus2", *_LABORATORY, *_SKY)
 
 DISTRIBUTIONS = {
     "uniform": Uniform,
     "log_uniform": LogUniform,
+    "asinh_uniform": AsinhUniform,
     "symmetric_asinh": SymmetricAsinh,
     "signed_log_uniform": SignedLogUniform,
     "normal": Normal,
@@ -146,20 +172,42 @@ def _plots(value):
 # --- the model: truth and hypothesis ---------------------------------------------------------------
 
 
-def photon(g_x, mass, eps_x, model):
-    """The one place where the sections [truth] and [model] become a :class:`jaxlmt.HiddenPhoton`."""
+def theta(g_x, mass, eps_x, model, **dark):
+    """The one place where tables become a :class:`jaxlmt.HiddenPhoton`, or one with dark matter.
+
+    dark: dm_charge and either dm_mass or delta, numbers or distributions.
+    """
     given = {name: _built(value) for name, value in model.get("charges", {}).items()}
     charges = dataclasses.replace(MODELS[model["name"]], **given) if given else MODELS[model["name"]]
-    return HiddenPhoton(g_x, mass, eps_x, charges, running=model["running"])
+    if not dark:
+        return HiddenPhoton(g_x, mass, eps_x, charges, running=model["running"])
+    kind = DarkMatter if "dm_mass" in dark else ResonantDarkMatter
+    settings = {"running": model["running"], "dark_decays": model.get("dark_decays", True)}
+    return kind(g_x, mass, eps_x=eps_x, charges=charges, **dark, **settings)
+
+
+DARK = {"dm_mass": POSITIVE, "delta": {"low": -1.0, "low_open": True}, "dm_charge": {}}
+
+
+def _check_dark(section, table):
+    """Whether ``table`` has dark matter: one of dm_mass and delta, and dm_charge if it likes."""
+    if "dm_mass" in table and "delta" in table:
+        raise ValueError(f"{section}.dm_mass and {section}.delta exclude each other")
+    has = "dm_mass" in table or "delta" in table
+    if "dm_charge" in table and not has:
+        raise ValueError(f"{section}.dm_mass is missing (or {section}.delta), with a {section}.dm_charge")
+    return has
 
 
 def _model(section, table, name_key):
     """Charges, those of a model by name and some of them replaced, and whether the mixing runs."""
-    known_keys(section, table, (name_key, "running", "charges"))
+    known_keys(section, table, (name_key, "running", "charges", "dark_decays"))
     model = {
         name_key: choose(f"{section}.{name_key}", table.get(name_key, "lmu-ltau"), MODELS),
         "running": switch(f"{section}.running", table.get("running", False)),
     }
+    if "dark_decays" in table:
+        model["dark_decays"] = switch(f"{section}.dark_decays", table["dark_decays"])
     if "charges" in table:
         names = [field.name for field in dataclasses.fields(LeptonCharges)]
         given = known_keys(f"{section}.charges", table["charges"], names)
@@ -168,8 +216,8 @@ def _model(section, table, name_key):
 
 
 def _truth(table):
-    about_model = ("model", "running", "charges")
-    known_keys("truth", table, ("benchmark", "mass", "g_x", "eps_x", "eps_over_g", *about_model))
+    about_model = ("model", "running", "charges", "dark_decays")
+    known_keys("truth", table, ("benchmark", "mass", "g_x", "eps_x", "eps_over_g", *DARK, *about_model))
     if "benchmark" in table:
         for key in ("mass", "g_x"):
             if key in table:
@@ -190,6 +238,9 @@ def _truth(table):
         raise ValueError("truth.eps_over_g is missing: only that of lmu-ltau is predicted")
     for key in mixing or ["eps_over_g"]:
         found[key] = number(f"truth.{key}", table.get(key, MIXING_RATIO_PAPER))
+    if _check_dark("truth", table):
+        table = {"dm_charge": 1.0, **table}
+        found |= {key: number(f"truth.{key}", table[key], **DARK[key]) for key in DARK if key in table}
     return {**found, **model}
 
 
@@ -199,7 +250,8 @@ def truth(resolved):
         return None
     table = resolved["truth"]
     eps_x = table["eps_x"] if "eps_x" in table else table["eps_over_g"] * table["g_x"]
-    return photon(table["g_x"], table["mass"], eps_x, {"name": table["model"], **table})
+    dark = {key: table[key] for key in DARK if key in table}
+    return theta(table["g_x"], table["mass"], eps_x, {"name": table["model"], **table}, **dark)
 
 
 # --- priors ---------------------------------------------------------------------------------------
@@ -211,7 +263,9 @@ def _prior(table):
         "mass": {"log_uniform": list(MASS_BOX)},
         "eps_x": "free",
     }
-    known_keys("prior", table, defaults)
+    known_keys("prior", table, (*defaults, *DARK))
+    if _check_dark("prior", table):
+        defaults["dm_charge"] = 1.0
     table = {**defaults, **table}
     if isinstance(table["eps_x"], str):
         name = table["eps_x"]
@@ -228,7 +282,7 @@ def _prior(table):
 def prior(resolved):
     """The :class:`jaxlmt.Prior` of a resolved analysis."""
     parameters = {key: _built(value) for key, value in resolved["prior"].items()}
-    return Prior(photon(**parameters, model=resolved["model"]))
+    return Prior(theta(**parameters, model=resolved["model"]))
 
 
 def mixing_name(resolved):
@@ -470,7 +524,11 @@ def observation(name, entry, true, key):
 
 
 def _sampler(table):
-    known_keys("sampler", table, SAMPLER)
+    known_keys("sampler", table, (*SAMPLER, "split"))
+    split = table.get("split")
+    if split is not None and not isinstance(split, Mapping):
+        raise ValueError(f"sampler.split must be a table such as {{ delta = 0.0 }}; got {split!r}")
+    parts = {} if not split else {"split": {k: number(f"sampler.split.{k}", v) for k, v in split.items()}}
     table = {**SAMPLER, **table}
 
     def whole(name, low):
@@ -483,4 +541,5 @@ def _sampler(table):
         "target_accept": number("sampler.target_accept", table["target_accept"], low=0.5, high=0.999),
         "systematics": choose("sampler.systematics", table["systematics"], ("marginal", "sampled")),
         "seed": whole("seed", 0),
+        **parts,
     }

@@ -25,7 +25,10 @@ class Distribution:
 
 
 class Box(Distribution):
-    """A prior of compact support that is flat in ``warp(value)``; subclasses define the coordinate."""
+    """A prior of compact support that is flat in ``warp(value)``; subclasses define the coordinate.
+
+    ``part(low, high)`` is the same prior on a part of its support.
+    """
 
     def from_real(self, y):
         """Value at the unconstrained coordinate ``y``: the logistic map onto the box."""
@@ -70,6 +73,9 @@ class Uniform(Box):
     def warped_bounds(self):
         return self.low, self.high
 
+    def part(self, low, high):
+        return Uniform(low, high)
+
     @property
     def bounds(self):
         return float(self.low), float(self.high)
@@ -96,6 +102,9 @@ class LogUniform(Box):
     def warped_bounds(self):
         return jnp.log(self.low), jnp.log(self.high)
 
+    def part(self, low, high):
+        return LogUniform(low, high) if self.sign > 0 else LogUniform(-high, -low, sign=-1)
+
     @property
     def bounds(self):
         edges = float(self.low), float(self.high)
@@ -106,8 +115,23 @@ class LogUniform(Box):
         return "log"
 
 
+class _FlatInAsinh(Box):
+    def warp(self, value):
+        return jnp.arcsinh(value / self.scale)
+
+    def unwarp(self, warped):
+        return self.scale * jnp.sinh(warped)
+
+    def part(self, low, high):
+        return AsinhUniform(self.scale, low, high)
+
+    @property
+    def flat_in(self):
+        return f"asinh:{float(self.scale):.17g}"
+
+
 @pytree
-class SymmetricAsinh(Box):
+class SymmetricAsinh(_FlatInAsinh):
     """Flat in asinh(value/scale), on [-bound, bound]: logarithmic in size, linear through zero.
 
     Proper, with both signs in one mode and neither hole nor cliff at zero.
@@ -115,12 +139,6 @@ class SymmetricAsinh(Box):
 
     scale: float
     bound: float
-
-    def warp(self, value):
-        return jnp.arcsinh(value / self.scale)
-
-    def unwarp(self, warped):
-        return self.scale * jnp.sinh(warped)
 
     def warped_bounds(self):
         edge = jnp.arcsinh(self.bound / self.scale)
@@ -130,9 +148,21 @@ class SymmetricAsinh(Box):
     def bounds(self):
         return -float(self.bound), float(self.bound)
 
+
+@pytree
+class AsinhUniform(_FlatInAsinh):
+    """Flat in asinh(value/scale), on [low, high]: logarithmic in size, linear through zero."""
+
+    scale: float
+    low: float
+    high: float
+
+    def warped_bounds(self):
+        return jnp.arcsinh(self.low / self.scale), jnp.arcsinh(self.high / self.scale)
+
     @property
-    def flat_in(self):
-        return f"asinh:{float(self.scale):.17g}"
+    def bounds(self):
+        return float(self.low), float(self.high)
 
 
 @pytree
@@ -223,6 +253,10 @@ def check_distribution(argument, value):
     elif isinstance(value, SymmetricAsinh):
         number(f"{argument}.scale", value.scale, low=0.0, low_open=True)
         number(f"{argument}.bound", value.bound, low=0.0, low_open=True)
+    elif isinstance(value, AsinhUniform):
+        number(f"{argument}.scale", value.scale, low=0.0, low_open=True)
+        low = number(f"{argument}.low", value.low)
+        number(f"{argument}.high", value.high, low=low, low_open=True)
     elif isinstance(value, Uniform):
         low = number(f"{argument}.low", value.low)
         number(f"{argument}.high", value.high, low=low, low_open=True)

@@ -56,6 +56,9 @@ class HiddenPhoton:
         return {}
 
 
+# An A' without coupling, too heavy to have been in the primordial plasma.
+STANDARD_MODEL = HiddenPhoton(0.0, 1e4, 0.0)
+
 MIXING_RATIO_PAPER = -1.0 / 70.0  # eps_x/g_x of Lmu-Ltau as rounded in eq 11
 MIXING_RATIO_ONE_LOOP = ELECTRIC_CHARGE / (6.0 * pi**2) * log(MASS_MUON / MASS_TAU)  # eq 11, exact
 

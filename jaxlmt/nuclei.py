@@ -29,6 +29,10 @@ class Isotope:
 
 ARGON_40 = Isotope("40Ar", 18, 40, 39.96238312204)  # AME2020
 
+OXYGEN_16 = Isotope("16O", 8, 16, 15.99491461926)  # targets of neutrino beams: AME2020
+SILICON_28 = Isotope("28Si", 14, 28, 27.97692653442)
+IRON_56 = Isotope("56Fe", 26, 56, 55.93493554)
+
 XENON_131 = Isotope("131Xe", 54, 131, 130.905084128)  # masses of xenon: AME2020
 
 # Natural xenon with shares by number: IUPAC 2013 (Meija et al., Pure Appl. Chem. 88 (2016) 293).

@@ -44,6 +44,7 @@ __all__ = [
 RHAT_GATE = 1.01
 ESS_GATE = 400
 DIVERGENCE_GATE = 1e-3  # fraction of all draws
+NEGLIGIBLE = 1e-3  # probability of a part of a split prior that need not pass
 OPEN_FRACTION = 0.1  # an edge is open where the density there exceeds this part of its peak
 
 _GROUPS = (
@@ -59,11 +60,15 @@ _JSON = "json:"  # marks an attribute that netCDF cannot hold as it is
 
 @dataclass(frozen=True)
 class Display:
-    """How a variable is shown: LaTeX symbol (without dollars), unit, and `"log"` or `"linear"`."""
+    """How a variable is shown: LaTeX symbol (without dollars), unit, and `"log"` or `"linear"`.
+
+    nuisance: not what a picture of the model shows unless asked to.
+    """
 
     symbol: str
     unit: str = ""
     scale: str = "linear"
+    nuisance: bool = False
 
     @property
     def label(self) -> str:
@@ -80,8 +85,29 @@ DISPLAY: dict[str, Display] = {
     "charges.mu": Display(r"Q_\mu"),
     "charges.tau": Display(r"Q_\tau"),
     "dm_mass": Display(r"m_\psi", "MeV", "log"),
-    "dm_charge": Display(r"q_\psi"),
-    "sin2_theta_w": Display(r"\sin^2\theta_W"),
+    "dm_charge": Display(r"q_\psi", scale="log"),
+    "delta": Display(r"\delta"),
+    "sin2_theta_w": Display(r"\sin^2\theta_W", nuisance=True),
+    "theta12": Display(r"\theta_{12}", "deg", nuisance=True),
+    "theta13": Display(r"\theta_{13}", "deg", nuisance=True),
+    "theta23": Display(r"\theta_{23}", "deg", nuisance=True),
+    "delta_cp": Display(r"\delta_{\rm CP}", "deg", nuisance=True),
+    "dm21": Display(r"\Delta m^2_{21}", "eV\N{SUPERSCRIPT TWO}", nuisance=True),
+    "dm31": Display(r"\Delta m^2_{31}", "eV\N{SUPERSCRIPT TWO}", nuisance=True),
+    **{
+        f"flux.{source}": Display(rf"\Phi_{{{symbol}}}/\Phi_{{\rm SSM}}", nuisance=True)
+        for source, symbol in {
+            "pp": r"\rm pp",
+            "pep": r"\rm pep",
+            "hep": r"\rm hep",
+            "7Be": r"\rm ^7Be",
+            "8B": r"\rm ^8B",
+            "13N": r"\rm ^{13}N",
+            "15O": r"\rm ^{15}O",
+            "17F": r"\rm ^{17}F",
+        }.items()
+    },
+    "shape.8B": Display(r"s_{\rm ^8B}", nuisance=True),
 }
 
 
@@ -380,7 +406,8 @@ class Diagnostics:
     rhat, ess_bulk and ess_tail are dicts over the variables that vary (rank-normalised split
     R-hat and effective sample sizes, as in arviz; NaN where they cannot be computed). `constant`
     names the fixed variables, which have neither. `divergences` is None when the run recorded none
-    of that kind (a sampler that is not Hamiltonian).
+    of that kind (a sampler that is not Hamiltonian). parts: of a split prior, each with its probability
+    and its own quality; all but negligible ones must pass too.
     """
 
     rhat: dict[str, float]
@@ -390,6 +417,7 @@ class Diagnostics:
     total_draws: int
     chains: int = 1
     constant: tuple[str, ...] = ()
+    parts: tuple[dict, ...] = ()
 
     @property
     def worst_rhat(self) -> float:
@@ -414,6 +442,7 @@ class Diagnostics:
             self.worst_rhat < RHAT_GATE
             and self.smallest_ess > ESS_GATE
             and self.divergent_fraction < DIVERGENCE_GATE
+            and all(part["passed"] for part in self.parts if part["probability"] > NEGLIGIBLE)
         )
 
     @property
@@ -440,7 +469,19 @@ class Diagnostics:
                 f"{self.divergences} divergent transition{plural} in {self.total_draws} draws "
                 f"({100 * self.divergent_fraction:.2g}%): {verdict}."
             )
+        for part in self.parts:
+            if not part["passed"] and part["probability"] > NEGLIGIBLE:
+                found.append(f"A part of the split prior does not pass on its own: {_described(part)}.")
         return tuple(found)
+
+
+def _described(part: dict) -> str:
+    """One line about a part of a split prior."""
+    return (
+        f"probability {part['probability']:.4g} +- {part['probability_error']:.1g}, "
+        f"divergences {part['divergences']}, worst R-hat {part['worst_rhat']:.4f}, "
+        f"smallest ESS {part['smallest_ess']:.0f}"
+    )
 
 
 def _failing(values: dict[str, float], good, form: str) -> str:
@@ -475,7 +516,8 @@ def diagnostics(container) -> Diagnostics:
         stats = group(container, "sample_stats")
         if "diverging" in stats:
             divergences = int(stats["diverging"].values.sum())
-    return Diagnostics(rhat, bulk, tail, divergences, chains * length, chains, constant)
+    parts = tuple(attributes(container).get("parts", ()))
+    return Diagnostics(rhat, bulk, tail, divergences, chains * length, chains, constant, parts)
 
 
 # --- summary --------------------------------------------------------------------------------------
@@ -650,6 +692,7 @@ class Summary:
                 "divergences": quality.divergences,
                 "chains": quality.chains,
                 "total_draws": quality.total_draws,
+                "parts": list(quality.parts),
             },
             "variables": {
                 row.name: {
@@ -674,6 +717,7 @@ class Summary:
             f"{diverging}, worst R-hat {quality.worst_rhat:.4f}, "
             f"smallest ESS {quality.smallest_ess:.0f}"
         )
+        lines += [f"part {i + 1}: {_described(part)}" for i, part in enumerate(quality.parts)]
         lines.append("")
         narrow, wide = (f"{100 * p:g}% HPD" for p in (self.prob, self.limit_prob))
         head = ["variable", "median", "mean", "sd", narrow, wide, "R-hat", "ESS"]

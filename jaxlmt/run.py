@@ -9,11 +9,15 @@ import numpy as np
 from . import results
 from .config import PLOTS
 from .distributions import Distribution, TiedToCoupling
-from .experiments.gminus2 import GMinus2
-from .model import MIXING_RATIO_PAPER, HiddenPhoton
+from .experiments.measurement import Measurement
+from .model import MIXING_RATIO_PAPER, STANDARD_MODEL
 
 # What a run leaves in its folder.
 ANALYSIS, POSTERIOR, SUMMARY, CHECKPOINT = "analysis.toml", "posterior.nc", "summary.json", "chains.npz"
+
+
+def _predicts(experiment, theta):
+    return hasattr(theta, "dm_charge") or not experiment.needs_dark_matter
 
 
 def unfinished(folder):
@@ -44,8 +48,9 @@ class Run:
         except OSError as error:
             raise ValueError(f"folder {self.folder} cannot be made: {error.strerror}") from error
         if not self.resumed:  # nothing of an older run may stand beside this analysis
-            for name in (POSTERIOR, SUMMARY, CHECKPOINT, *(f"{plot}.png" for plot in PLOTS)):
+            for name in (POSTERIOR, SUMMARY, *(f"{plot}.png" for plot in PLOTS)):
                 (self.folder / name).unlink(missing_ok=True)
+            self._forget_chains()
         self.analysis.write(self.folder / ANALYSIS)
 
     @property
@@ -80,8 +85,12 @@ class Run:
         results.save(self.posterior, self.folder / POSTERIOR, overwrite=True)
         complete = results.attributes(self.posterior)["complete"]
         if complete:
-            (self.folder / CHECKPOINT).unlink(missing_ok=True)
+            self._forget_chains()
         return complete
+
+    def _forget_chains(self):
+        for file in self.folder.glob(f"{Path(CHECKPOINT).stem}*.npz"):
+            file.unlink()
 
     def report(self, show=None):
         """Summary, best fit and pictures, into the folder and to ``show``, a print function.
@@ -139,19 +148,19 @@ class Run:
         from . import plots
 
         experiments, truth = self.joint.experiments, self.analysis.truth
-        points = {"standard_model": HiddenPhoton(0.0, 1.0, 0.0), "truth": truth}
+        points = {"standard_model": STANDARD_MODEL, "truth": truth}
         means = {
-            which: {e.name: e.asimov(theta).counts for e in experiments}
+            which: {e.name: e.asimov(theta).counts for e in experiments if _predicts(e, theta)}
             for which, theta in points.items()
             if theta is not None
         }
-        measured = [e for e in experiments if isinstance(e, GMinus2)]
+        measured = [e for e in experiments if isinstance(e, Measurement)]
         return plots.spectra(
             self.posterior,
             experiments=[e.name for e in experiments],
             bin_edges={e.name: e.bin_edges for e in experiments},
             labels={e.name: (e.axis_label, e.value_label, e.title) for e in experiments},
             background={e.name: 0.0 for e in experiments if e.n_bins == 1 and e not in measured},
-            sigma={e.name: e.sigma for e in measured},
+            sigma={e.name: e.error_bar for e in measured},
             **means,
         )

@@ -1,8 +1,13 @@
-"""Switches of JAX that a user turns on explicitly; importing jaxlmt turns nothing on."""
+"""Switches of JAX that a user turns on explicitly, importing jaxlmt turns nothing on; and one of ours."""
 
+import functools
 from pathlib import Path
 
 import jax
+
+# ``jax.jit`` for programs that run once or twice, when something is folded or drawn: half the compilation, by
+# leaving out most of LLVM's optimisation, which would cost more than it gains. Not inside other programs.
+jit_once = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
 def enable_x64():

@@ -160,3 +160,12 @@ def check_dark_matter(theta, argument="theta"):
     if not is_traced(theta.dm_charge) and np.any(values(f"{argument}.dm_charge", theta.dm_charge) == 0.0):
         raise ValueError(f"{argument}.dm_charge must not be 0")
     return theta
+
+
+def has_dark_matter(theta, name):
+    """``theta`` if its model has dark matter, else ValueError: what the experiment ``name`` asks of it."""
+    if not hasattr(theta, "dm_charge"):
+        raise ValueError(
+            f"{name} needs a model with dark matter, jaxlmt.DarkMatter; got {type(theta).__name__}"
+        )
+    return theta

@@ -1,5 +1,6 @@
 """The benchmarks compare the same physics: their references agree with the package."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,26 @@ def test_the_folded_version_sees_what_the_other_one_sees(joint):
     counts = {o.name: np.asarray(o.counts) for o in joint.observations}
     pair = [reference.log_likelihood(counts, *points) for reference in (unfolded, folded)]
     np.testing.assert_allclose(*pair, rtol=1e-7)
+
+
+@pytest.fixture(scope="module")
+def xenon():
+    """The module, which keeps to one core from its import on: a benchmark, not the tests."""
+    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    from benchmarks import xenon as module
+
+    if cores is not None:
+        os.sched_setaffinity(0, cores)
+    return module
+
+
+def test_the_frozen_likelihood_of_xenon_is_the_traced_one(xenon):
+    detectors = [lmt.darwin(channel=channel, threshold_keV=1.0) for channel in ("nr", "er")]
+    joint = lmt.Joint.asimov(detectors, lmt.benchmark("BP1"))
+    theta = lmt.HiddenPhoton(*problem.points(100))
+    parts = tuple(xenon.freeze(observation) for observation in joint.observations)
+    found = xenon.evaluate(xenon._frozen, (parts,), theta, {})
+    np.testing.assert_allclose(found, joint.log_likelihood(theta), rtol=1e-9, atol=1e-9)
 
 
 def test_every_module_is_a_section():

@@ -8,7 +8,17 @@ import pytest
 
 import jaxlmt as lmt
 from jaxlmt import LogUniform, Normal, PerCoupling, SignedLogUniform, SymmetricAsinh, TiedToCoupling, Uniform
-from jaxlmt.config import EXPERIMENTS, MIXING_PRIORS, SAMPLER, TYPES, distribution, experiment, prior, resolve
+from jaxlmt.config import (
+    EXPERIMENTS,
+    FACTORIES,
+    MIXING_PRIORS,
+    SAMPLER,
+    TYPES,
+    distribution,
+    experiment,
+    prior,
+    resolve,
+)
 from jaxlmt.formats import read_toml, write_toml
 
 MINIMAL = {"experiments": {"gminus2": {}}}
@@ -49,7 +59,7 @@ def test_sampler_defaults_are_those_of_sample():
 def test_fields_of_experiments_are_those_of_their_factories():
     table = resolved({"truth": {"benchmark": "BP1"}, "experiments": {name: {} for name in EXPERIMENTS}})
     for name, entry in table["experiments"].items():
-        parameters = inspect.signature(getattr(lmt, name)).parameters
+        parameters = inspect.signature(FACTORIES[name]).parameters
         written = {n for n, p in parameters.items() if p.default is not None}
         assert set(entry) == {"data", *written}, name
     assert table["experiments"]["ess10"]["bin_edges"] == [0.1, 20.0, 40.0, 60.0, 80.0, 100.0]
@@ -57,10 +67,10 @@ def test_fields_of_experiments_are_those_of_their_factories():
     assert table["experiments"]["ccm"]["isotope"] == "40Ar"
 
 
-@pytest.mark.parametrize("name", [name for name in EXPERIMENTS if name != "gminus2"])
+@pytest.mark.parametrize("name", EXPERIMENTS)
 def test_default_experiment_is_that_of_its_factory(name):
     table = resolved({"truth": {"benchmark": "BP1"}, "experiments": {name: {}}})
-    assert experiment(name, table["experiments"][name]) is getattr(lmt, name)()
+    assert experiment(name, table["experiments"][name]) is FACTORIES[name]()
 
 
 def test_resolving_changes_nothing_twice_and_nothing_of_the_given():
@@ -98,6 +108,7 @@ def test_resolving_changes_nothing_twice_and_nothing_of_the_given():
         ({"log_uniform": [1, 2, -1]}, LogUniform, {"low": 1.0, "high": 2.0, "sign": -1}),
         ({"log_uniform": {"high": 2, "low": 1}}, LogUniform, {"low": 1.0, "high": 2.0}),
         ({"symmetric_asinh": [0.01, 0.3]}, SymmetricAsinh, {"scale": 0.01, "bound": 0.3}),
+        ({"asinh_uniform": [0.01, -0.9, 0.3]}, lmt.AsinhUniform, {"scale": 0.01, "low": -0.9, "high": 0.3}),
         ({"signed_log_uniform": [1e-5, 0.3]}, SignedLogUniform, {"low": 1e-5, "high": 0.3}),
         ({"normal": [1, 0.05]}, Normal, {"mean": 1.0, "std": 0.05}),
         ({"tied": -0.02}, TiedToCoupling, {"ratio": -0.02}),
@@ -117,7 +128,7 @@ def test_every_distribution_has_a_name():
     from jaxlmt import distributions
     from jaxlmt.config import DISTRIBUTIONS
 
-    abstract = (distributions.Distribution, distributions.Box)
+    abstract = (distributions.Distribution, distributions.Box, distributions._FlatInAsinh)
     kinds = {
         kind
         for _, kind in inspect.getmembers(distributions, inspect.isclass)
@@ -320,6 +331,15 @@ FACTORY_MISTAKES = [  # which only the factory can judge
     ("na64mu", {"background": "none"}, "background must be numbers"),
     ("na64mu", {"signal_norm": {"tied": 1.0}}, "na64mu.signal_norm must be"),
     ("gminus2", {"measurement": 2021}, "measurement must be one of '2021', '2025'"),
+    ("trident_ccfr", {"sin2_theta_w": -0.1}, "sin2_theta_w must be"),
+    ("babar", {"preset": "papers"}, "preset must be one of 'paper'"),
+    ("borexino", {"measurement": "2007"}, "measurement must be one of '2011', '2017'"),
+    ("borexino", {"threshold_keV": 700.0}, "threshold_keV must lie below 66"),
+    ("borexino", {"oscillation": "nufit9"}, "oscillation must be one of"),
+    ("belle2", {"cos_max": 1.0}, "cos_max must lie below 1"),
+    ("belle2", {"background": "none"}, "background, if no number, must be one of 'neutrinos'"),
+    ("tau_charm", {"background": [1.0, 2.0]}, "background must have shape"),
+    ("tau_charm", {"preset": "papers"}, "preset must be one of 'paper'"),
     ("ess", {"efficiency": 0.5}, "efficiency must be one of"),
     ("ess", {"bin_edges": [40, 20]}, "bin_edges must be"),
     ("ess", {"isotope": "133Xe"}, "experiments.ess.isotope must be one of '40Ar'"),
@@ -425,3 +445,63 @@ def test_fields_may_be_python_objects():
     entry = once["experiments"]["ess"]
     assert entry["signal_norm"] == {"normal": [1.0, 0.02]} and entry["isotope"] == "40Ar"
     assert entry["bin_edges"] == [20.0, 60.0] and entry["data"] == [3.0]
+
+
+# --- dark matter ----------------------------------------------------------------------------------
+
+DARK = {
+    "truth": {"g_x": 5e-4, "mass": 15.0, "delta": 0.03, "dm_charge": 0.8},
+    "model": {"dark_decays": False},
+    "prior": {"eps_x": "tied", "delta": {"asinh_uniform": [1e-3, -0.9, 0.5]}, "dm_charge": 0.8},
+    "experiments": {"gminus2": {}},
+    "sampler": {"split": {"delta": 0.0}},
+}
+
+
+def test_dark_matter():
+    analysis = lmt.Analysis(DARK)
+    truth, free = analysis.truth, analysis.prior
+    assert isinstance(truth, lmt.ResonantDarkMatter) and isinstance(free.theta, lmt.ResonantDarkMatter)
+    assert (truth.delta, truth.dm_charge, truth.dark_decays) == (0.03, 0.8, True)
+    assert free.names == ("g_x", "mass", "delta") and not free.theta.dark_decays
+    assert analysis.sampling()["split"] == {"delta": 0.0}
+    assert analysis.sampling()["attrs"]["truth"]["delta"] == 0.03
+    again = lmt.Analysis(analysis.table)
+    assert again.table == analysis.table
+
+
+def test_dark_matter_by_its_mass():
+    analysis = lmt.Analysis(
+        {
+            "truth": {"benchmark": "BP1", "dm_mass": 7.6},
+            "prior": {"dm_mass": {"log_uniform": [1.0, 100.0]}},
+            "experiments": {"gminus2": {}},
+        }
+    )
+    assert isinstance(analysis.truth, lmt.DarkMatter) and analysis.truth.dm_charge == 1.0
+    assert analysis.prior.names == ("g_x", "mass", "dm_mass", "eps_x")
+    assert float(analysis.prior.theta.dm_charge) == 1.0
+
+
+@pytest.mark.parametrize(
+    "section, change, message",
+    [
+        ("prior", {"dm_mass": 7.0}, "prior.dm_mass and prior.delta exclude each other"),
+        ("truth", {"dm_mass": 7.0}, "truth.dm_mass and truth.delta exclude each other"),
+        ("truth", {"delta": -1.0}, r"truth.delta must be a finite number in \(-1"),
+        ("prior", {"delta": {"uniform": [-2.0, 0.5]}}, "delta must have a support above -1"),
+        ("prior", {"dm_charge": {"uniform": [-1.0, 1.0]}}, "dm_charge must have a positive support"),
+        ("model", {"dark_decays": 1}, "model.dark_decays must be True or False"),
+        ("sampler", {"split": 3}, r"sampler.split must be a table such as \{ delta = 0.0 \}; got 3"),
+        ("sampler", {"split": {"delta": "x"}}, "sampler.split.delta must be a finite number"),
+    ],
+)
+def test_wrong_dark_matter(section, change, message):
+    table = {**DARK, section: {**DARK[section], **change}}
+    with pytest.raises(ValueError, match=message):
+        lmt.Analysis(table)
+
+
+def test_a_charge_needs_a_mass():
+    with pytest.raises(ValueError, match=r"prior.dm_mass is missing \(or prior.delta\)"):
+        lmt.Analysis({"prior": {"dm_charge": 1.0}, "experiments": {"gminus2": {}}})

@@ -12,6 +12,7 @@ from scipy.integrate import quad
 from scipy.special import expit
 
 from jaxlmt.distributions import (
+    AsinhUniform,
     Box,
     Distribution,
     LogUniform,
@@ -101,6 +102,20 @@ def inside(prior, n=41):
         return prior.mean + prior.std * np.linspace(-8.0, 8.0, n)
     low, high = map(float, prior.warped_bounds())
     return np.asarray(prior.unwarp(low + (high - low) * np.linspace(0.001, 0.999, n)))
+
+
+@pytest.mark.parametrize("low, high", [(-0.9, 0.2), (-0.5, -1e-4), (1e-6, 0.9)])
+def test_asinh_on_any_interval(low, high, scale=0.01):
+    """The closed form, 1/(sqrt(x^2 + s^2) (asinh(high/s) - asinh(low/s))), and the way there and back."""
+    prior = AsinhUniform(scale, low, high)
+    assert prior.bounds == (low, high) and prior.flat_in == SymmetricAsinh(scale, 1.0).flat_in
+    x = inside(prior)
+    norm = math.asinh(high / scale) - math.asinh(low / scale)
+    np.testing.assert_allclose(prior.log_prob(x), -np.log(np.sqrt(x**2 + scale**2) * norm), rtol=1e-12)
+    np.testing.assert_array_equal(prior.log_prob(np.array([low - 1e-3, high + 1e-3])), -np.inf)
+    np.testing.assert_allclose(prior.from_real(prior.to_real(x)), x, rtol=1e-9, atol=1e-15)
+    with pytest.raises(ValueError, match=r"delta\.high must be a finite number"):
+        check_distribution("delta", AsinhUniform(scale, high, low))
 
 
 # ------------------------------------------------------------------------------------- density in the value

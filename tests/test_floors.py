@@ -149,7 +149,7 @@ def test_no_cycles():
     [
         ("arviz", {"jaxlmt.results"}),
         ("numpyro", {"jaxlmt.inference.sample", "jaxlmt.inference.model"}),
-        ("matplotlib", {f"jaxlmt.plots.{name}" for name in ("style", "corner", "spectra", "contours")}),
+        ("matplotlib", {f"jaxlmt.plots.{n}" for n in ("style", "corner", "spectra", "contours", "plane")}),
         ("optax", {"jaxlmt.inference.fit"}),
         ("mpmath", set()),
     ],

@@ -427,7 +427,7 @@ def test_bad_counts(counts):
 
 @pytest.mark.parametrize("datum", [np.nan, np.inf, [1e-9, 2e-9], "a"])
 def test_bad_delta_a_mu(datum):
-    with pytest.raises(ValueError, match="delta_a_mu of gminus2"):
+    with pytest.raises(ValueError, match="data of gminus2"):
         lmt.gminus2().observe(datum)
 
 

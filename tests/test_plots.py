@@ -213,6 +213,19 @@ def test_tick_labels_are_few_short_and_apart():
                 assert not any(one.overlaps(other) for other in shown[:i]), (make, side)
 
 
+def test_a_figure_is_drawn_in_its_own_style():
+    seen = {}
+
+    class Spy(mpl.artist.Artist):
+        def draw(self, renderer):
+            seen.update(mpl.rcParams)
+
+    figure = plots.corner(container(bp1()))
+    figure.add_artist(Spy())
+    figure.draw_without_rendering()
+    assert seen["font.family"] == ["STIXGeneral"] != mpl.rcParams["font.family"]
+
+
 def test_all_text_is_on_the_page_and_nothing_collides_with_the_key():
     figure = plots.corner(container(bp1()), truth={"mass": 15.0})
     figure.draw_without_rendering()
@@ -437,6 +450,34 @@ def test_a_single_bin_is_a_point_with_its_interval():
     ((left, right),) = np.array(drawn.lines[2][0].get_segments())[:, :, 0]
     assert (left, right) == pytest.approx((192e-11, 310e-11))
     assert ax.get_xlabel() == r"$\Delta a_\mu$  [$10^{-9}$]"
+
+
+def test_bins_beyond_every_spectrum_are_left_out():
+    """Nuclear recoils of solar neutrinos end at half of DARWIN's bins; seen events or a background stay."""
+    falling = np.array([800.0, 90.0, 3.0, 1e-3, 1e-12, 0.0])
+    rng = np.random.default_rng(5)
+    expected = falling * rng.normal(1.0, 0.05, (2, 300, 1))
+
+    def drawn(observed, background=0.0):
+        container = results.build(
+            {"g_x": expected[..., 0]}, expected={"darwin": expected}, observed={"darwin": observed}
+        )
+        options = {
+            "bin_edges": {"darwin": np.arange(1.0, 8.0)},
+            "standard_model": {"darwin": falling + background},
+        }
+        return plots.spectra(container, **options)
+
+    for observed, background, last in (
+        (falling, 0.0, 4.0),
+        (falling, 0.2, 7.0),
+        (falling + np.eye(6)[4], 0.0, 6.0),
+    ):
+        made = drawn(observed, background)
+        assert panel(made, "darwin").get_xlim() == (1.0, last)
+        assert all(step.get_data().edges[-1] == last for step in steps(panel(made, "darwin")))
+    low, high = panel(drawn(falling), "darwin|ratio").get_ylim()
+    assert 0.5 < low < high < 1.5
 
 
 @pytest.mark.parametrize("names", [["gminus2"], "ess10", ["na64mu", "gminus2"]])

@@ -11,6 +11,8 @@ import pytest
 from scipy import stats
 
 from jaxlmt import results
+from jaxlmt.experiments.solar_recoils import ANGLES, SHAPE, flux_name
+from jaxlmt.sources.solar import SOURCES
 
 CHAINS, DRAWS = 4, 1000
 ATTRS = {
@@ -473,6 +475,9 @@ def test_summary_is_strict_json():
 def test_labels():
     assert results.DISPLAY["mass"].label == r"$M_{A^\prime}$ [MeV]"
     assert results.DISPLAY["g_x"].label == "$g_x$"
+    assert results.DISPLAY["theta23"].label == r"$\theta_{23}$ [deg]"
+    for name in (*ANGLES, SHAPE, *map(flux_name, SOURCES), "sin2_theta_w"):  # what experiments share
+        assert results.DISPLAY[name].nuisance
     assert results.axis_scale(open_container(), "mass") == "log"
     assert results.axis_scale(results.build({"mass": normal()}), "mass") == "linear"
     container = results.build({"mass": np.exp(normal())}, attrs={"flat_in": {"mass": "linear"}})

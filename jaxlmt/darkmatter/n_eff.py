@@ -16,8 +16,9 @@ N_NU = 3.044  # of the Standard Model; Froustey, Pitrou, Volpe 2008.01074, Benne
 
 
 def hidden_species(theta):
-    """A' and psi with psibar, as :class:`Species`."""
-    return Species(theta.mass, 3.0, BOSON), Species(theta.dm_mass, 4.0, FERMION)
+    """A', and psi with psibar in a model with dark matter, as :class:`Species`."""
+    boson = Species(theta.mass, 3.0, BOSON)
+    return (boson, Species(theta.dm_mass, 4.0, FERMION)) if hasattr(theta, "dm_mass") else (boson,)
 
 
 def effective_neutrinos(species, neutrino_decoupling, n_nu):

@@ -13,6 +13,7 @@ from importlib import resources
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy.special import ndtr
 
 from ..validation import choose, number
 from .curve import Curve, extended, half_point
@@ -158,6 +159,28 @@ def shifted_resolution(experiment, energy_ee, nominal, threshold):
     energy = jnp.asarray(energy_ee)
     capped = jnp.maximum(energy + jnp.maximum(nominal - threshold, 0.0), nominal)
     return energy * resolution(experiment, capped) / capped
+
+
+def window(name, kind, threshold, energy, edges_ee):
+    """Probability (n_bins, n) that an event of true ``energy`` (n,) is seen in a bin of reconstructed energy.
+
+    name: of the response; kind: ``"nr"``, energy and threshold in keV_nr, or ``"er"``, in keV_ee; edges_ee:
+    (n_bins + 1,) [keV_ee]. A kernel, differentiable in threshold and edges.
+    """
+    seen = efficiency(name, kind, threshold)(energy)
+    nominal = nominal_threshold(name, kind)
+    if kind == "nr":
+        energy, nominal, threshold = (quenched(e) for e in (energy, nominal, threshold))
+    sigma = shifted_resolution(name, energy, nominal, threshold)
+    distance = (edges_ee[:, None] - energy[None]) / sigma[None]
+    return seen[None] * jnp.diff(ndtr(distance), axis=0)
+
+
+def out_of_reach(energy_ee):
+    """Energy [keV_ee] from which ``energy_ee`` lies six standard deviations below, for every detector."""
+    root, linear = (6.0 * max(part) for part in zip(*RESOLUTIONS.values(), strict=True))
+    share = 1.0 - linear
+    return ((root + np.sqrt(root**2 + 4.0 * share * energy_ee)) / (2.0 * share)) ** 2
 
 
 # ----------------------------------------------------------------------------- electrons and their background

@@ -28,6 +28,8 @@ class Experiment(abc.ABC):
     # What to write on the axes of a picture: the bins, the data.
     axis_label = ""
     value_label = "events"
+    # Whether theta must be a :class:`jaxlmt.DarkMatter`.
+    needs_dark_matter = False
 
     @property
     def title(self):
@@ -75,12 +77,7 @@ class Experiment(abc.ABC):
 
     def parameters(self, nuisances=None):
         """``nominal`` updated by ``nuisances``, float64. Raises ValueError for a name not in nominal."""
-        nuisances = {} if nuisances is None else dict(nuisances)
-        unknown = sorted(set(nuisances) - set(self.nominal))
-        if unknown:
-            allowed = ", ".join(map(repr, sorted(self.nominal))) or "none"
-            raise ValueError(f"nuisances of {self.name} must be among {allowed}; got {unknown[0]!r}")
-        return to_float64({**self.nominal, **parameters(nuisances)})
+        return complete(self.name, self.nominal, nuisances)
 
     def expected(self, theta, nuisances=None):
         """Expected signal counts, shape (..., n_bins).
@@ -106,6 +103,16 @@ class Experiment(abc.ABC):
     def _mean_at(self, truth, nuisances):
         mean = _predict(self, check_theta(truth, "truth"), self.parameters(nuisances))
         return values(f"truth must give finite data; what {self.name} expects there", mean)
+
+
+def complete(name, nominal, nuisances):
+    """``nominal`` of the experiment ``name`` updated by ``nuisances``; see :meth:`Experiment.parameters`."""
+    nuisances = {} if nuisances is None else dict(nuisances)
+    unknown = sorted(set(nuisances) - set(nominal))
+    if unknown:
+        allowed = ", ".join(map(repr, sorted(nominal))) or "none"
+        raise ValueError(f"nuisances of {name} must be among {allowed}; got {unknown[0]!r}")
+    return to_float64({**nominal, **parameters(nuisances)})
 
 
 @pytree
@@ -173,6 +180,16 @@ def nuisance(name, value, *, low=-np.inf):
             raise ValueError(f"{name} must be a number or an independent prior; got {value!r}")
         return {name: number(name, centre, low=low)}, {name: value}
     return {name: number(name, value, low=low)}, {}
+
+
+def nuisances_of(fields, *, low=-np.inf):
+    """:func:`nuisance` of several fields, {name: number or distribution}, together."""
+    nominal, nuisances = {}, {}
+    for name, value in fields.items():
+        fixed, varied = nuisance(name, value, low=low)
+        nominal |= fixed
+        nuisances |= varied
+    return nominal, nuisances
 
 
 def generator(key):

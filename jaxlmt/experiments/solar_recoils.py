@@ -27,7 +27,8 @@ from ..processes.cevns import (
     minimum_neutrino_energy,
 )
 from ..pytrees import pytree
-from ..quadrature import chebyshev_nodes, lagrange_projection, propagator_nodes, trailing, unit_gauss
+from ..quadrature import chebyshev_nodes, lagrange_projection, propagator_nodes, unit_gauss
+from ..settings import jit_once
 from ..sources import solar
 from ..sources.oscillation import DENSITY, Oscillation, flavour_coefficients, matter_cosine
 from .base import frozen
@@ -35,7 +36,7 @@ from .base import frozen
 ANGLES = ("theta12", "theta13", "theta23", "delta_cp", "dm21", "dm31")
 SHAPE = "shape.8B"
 
-_RECOILS_AT_ONCE = 128
+BLOCK = 128  # energies that a program works off at once
 _ENERGY_NODES = 8  # Gauss nodes a panel of a neutrino spectrum
 _TOLERANCE = 1e-9  # of what is left out of D, weighted with the share of a source
 # Oscillations (theta12, dm21) and shapes of 8B that are tried: well beyond what is measured, on both sides.
@@ -128,96 +129,102 @@ def highest_recoil_keV(process, source, target, kinematics):
     return 1e3 * float(maximum_recoil_energy(energy, lightest, kinematics))
 
 
+def in_blocks(function, points):
+    """``function``, (m,) -> (..., m), at ``points`` (n,): (..., n), by one program for blocks of one size."""
+    blocks = np.pad(points, (0, -len(points) % BLOCK), "edge").reshape(-1, BLOCK)
+    return np.concatenate([np.asarray(function(block)) for block in blocks], axis=-1)[..., : len(points)]
+
+
 def _minimum_energy(process, recoil_keV, mass, kinematics):
     if process == "electron":
         return electron.minimum_energy(recoil_keV)
     return minimum_neutrino_energy(1e-3 * recoil_keV, mass, kinematics)
 
 
+_minimum = jit_once(_minimum_energy, static_argnums=(0, 3))
+
+
 def _kernel(process, recoil_keV, energy, mass, kinematics):
-    """What depends on both energies: (p, n, Q) at recoils (n,) and neutrino energies (n, Q)."""
+    """What depends on both energies: (p, Q, n) at recoils (n,) and neutrino energies (Q, n)."""
     if process == "electron":
-        return electron.moments(recoil_keV[:, None], energy)
-    return kinematic_bracket(1e-3 * recoil_keV[:, None], energy, mass, kinematics)[None]
+        return electron.moments(recoil_keV[None], energy)
+    return kinematic_bracket(1e-3 * recoil_keV[None], energy, mass, kinematics)[None]
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _at_lines(process, source, kinematics, recoil_keV, mass):
-    energy, share = np.array(solar.LINES[source]).T
-    energy = jnp.broadcast_to(energy[None], (recoil_keV.size, energy.size))
-    return _kernel(process, recoil_keV, energy, mass, kinematics) * share[None, None]
+@functools.partial(jit_once, static_argnums=(0, 1))
+def _at_line(process, kinematics, energy, mass, recoil_keV):
+    return _kernel(process, recoil_keV, jnp.full((1, recoil_keV.size), energy), mass, kinematics)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _integrand(process, source, kinematics, recoil_keV, mass, breaks):
-    """Energies (n, Q) of a Gauss rule between ``breaks``, above the smallest that gives the recoil, and
-    weight, spectrum and kernel there, (p, n, Q)."""
+@functools.partial(jit_once, static_argnums=(0, 1, 2))
+def _integrand(process, kinematics, spectrum, arguments, breaks, mass, recoil_keV):
+    """(1 + p, Q, n): energies of a Gauss rule between ``breaks``, above the smallest that gives the recoil;
+    weight, spectrum and kernel there."""
     minimum = _minimum_energy(process, recoil_keV, mass, kinematics)
-    x, w = (trailing(part, jnp.ones((1, 1))) for part in unit_gauss(_ENERGY_NODES))
-    start, stop = (jnp.maximum(part[None], minimum[:, None]) for part in (breaks[:-1], breaks[1:]))
-    width = jnp.maximum(stop - start, 0.0)[..., None]
-    energy = (start[..., None] + width * x).reshape(recoil_keV.size, -1)
-    weight = (width * w).reshape(recoil_keV.size, -1) * solar.spectrum(source, energy)
-    return energy, _kernel(process, recoil_keV, energy, mass, kinematics) * weight[None]
+    x, w = (part.reshape(1, -1, 1) for part in unit_gauss(_ENERGY_NODES))
+    start, stop = (jnp.maximum(part[:, None], minimum[None]) for part in (breaks[:-1], breaks[1:]))
+    width = jnp.maximum(stop - start, 0.0)[:, None]
+    energy = (start[:, None] + width * x).reshape(-1, recoil_keV.size)
+    weight = (width * w).reshape(energy.shape) * spectrum(energy, *arguments)
+    kernel = _kernel(process, recoil_keV, energy, mass, kinematics) * weight[None]
+    return jnp.concatenate([energy[None], kernel])
 
 
 def _neutrino_integral(process, source, kinematics, recoil_keV, mass, nodes):
     """int dE phi(E) l_k(E) kernel: (p, n, K); l_k: the Lagrange polynomials of ``nodes``, or the lines."""
     if source in solar.LINES:
-        return np.asarray(_at_lines(process, source, kinematics, recoil_keV, mass))
+        lines = [
+            share * in_blocks(functools.partial(_at_line, process, kinematics, energy, mass), recoil_keV)
+            for energy, share in solar.LINES[source]
+        ]
+        return np.concatenate(lines, axis=1).swapaxes(1, 2)
     breaks = np.asarray(solar.breaks(source))
     if breaks.size == 2:  # positrons are slow at the endpoint: the spectrum goes as a root there
         breaks = breaks[1] * np.concatenate(
             [np.arange(8.0) / 8.0, 1.0 - 0.125 * 0.25 ** np.arange(1, 7), [1]]
         )
-    recoils = np.pad(recoil_keV, (0, -recoil_keV.size % _RECOILS_AT_ONCE), "edge")
-    found = [
-        _integrand(process, source, kinematics, some, mass, breaks)
-        for some in recoils.reshape(-1, _RECOILS_AT_ONCE)  # of one size, so that all share a program
-    ]
-    energy = np.concatenate([part for part, _ in found])[: recoil_keV.size]
-    values = np.concatenate([part for _, part in found], axis=1)[:, : recoil_keV.size]
-    projection = lagrange_projection(energy.ravel(), nodes).reshape(*energy.shape, -1)
-    return np.einsum("pnq,nqk->pnk", values, projection, optimize=True)
+    fixed = process, kinematics, *solar.spectrum_kernel(source), breaks, mass
+    energy, *values = in_blocks(functools.partial(_integrand, *fixed), recoil_keV)
+    projection = lagrange_projection(energy.T.ravel(), nodes).reshape(*energy.T.shape, -1)
+    return (np.stack(values, axis=2).transpose(1, 2, 0) @ projection).swapaxes(0, 1)
 
 
 _MOST_NODES = 40
 
 
-@jax.jit
-def _trial_cosines(energy, density, weight):
+@jit_once
+def _trial_cosines(density, weight, energy):
     """D (trials, n) at ``energy`` (n,) for one production region."""
     nodes = [jnp.broadcast_to(part[None], (energy.size, part.size)) for part in (density, weight)]
     trial = jax.vmap(lambda t, d: matter_cosine(Oscillation(t, 8.6, 45.0, 0.0, d, 2.5e-3), energy, *nodes))
     return trial(*_TRIALS)
 
 
-def _trial_cosines_at(nodes, region):
-    """The same for at most _MOST_NODES energies: one program for all."""
-    padded = np.pad(nodes, (0, _MOST_NODES - nodes.size), "edge")
-    return np.asarray(_trial_cosines(padded, *region))[:, : nodes.size]
+@jit_once
+def _shape_factor(shape, energy):
+    return solar.shape_factor(energy, shape)
 
 
 def _cosine_nodes(source, model, low, high, share):
     """Energies [MeV] from which D of ``source`` is interpolated between two energies, to _TOLERANCE."""
-    region = DENSITY[model][source]
+    cosines = functools.partial(in_blocks, functools.partial(_trial_cosines, *DENSITY[model][source]))
     fine = np.linspace(low, high, 200)
-    exact = np.asarray(_trial_cosines(fine, *region))
+    exact = cosines(fine)
     for n in range(2, _MOST_NODES + 1):
         nodes = chebyshev_nodes(low, high, n)
-        coarse = _trial_cosines_at(nodes, region)
-        if share * np.max(np.abs(coarse @ lagrange_projection(fine, nodes).T - exact)) < _TOLERANCE:
+        difference = cosines(nodes) @ lagrange_projection(fine, nodes).T - exact
+        if share * np.max(np.abs(difference)) < _TOLERANCE:
             return nodes
     raise RuntimeError(f"{_MOST_NODES} energies do not reach {_TOLERANCE:g} between {low:g} and {high:g} MeV")
 
 
 def _trials(source, model, nodes):
     """(K, <= K): directions of all that a flavour of ``source`` can be at ``nodes``, times their sizes."""
-    cosines = _trial_cosines_at(nodes, DENSITY[model][source])
+    cosines = in_blocks(functools.partial(_trial_cosines, *DENSITY[model][source]), nodes)
     found = np.concatenate([np.ones((1, nodes.size)), cosines])
     if source == "8B":
-        factors = np.stack([np.asarray(solar.shape_factor(nodes, shape)) for shape in _SHAPES])
-        found = (factors[:, None] * found).reshape(-1, nodes.size)
+        factors = [in_blocks(functools.partial(_shape_factor, shape), nodes) for shape in _SHAPES]
+        found = (np.stack(factors)[:, None] * found).reshape(-1, nodes.size)
     return _directions(found)
 
 
@@ -265,7 +272,7 @@ class Spectra:
         targets = 1e6 * AVOGADRO / sum(share * isotope.atomic_mass_u for isotope, share in target)
         fluxes = {source: solar.FLUXES[model][source][0] for source in solar.SOURCES}
         heaviest = max(isotope.mass for isotope, _ in target)
-        lowest = float(_minimum_energy(process, np.min(recoil), heaviest, kinematics))
+        lowest = float(_minimum(process, np.min(recoil), heaviest, kinematics))
         energy, density, weight, blocks, trials = [], [], [], [], []
         for source in solar.SOURCES:
             if highest_recoil_keV(process, source, target, kinematics) <= recoil.min():
@@ -306,9 +313,8 @@ class Spectra:
             return found
         more = isotope.neutrons - _usual_neutrons(self.target)
         common = np.array([1.0, more, 0.25 * more**2])[:, None, None]
-        return (
-            common * np.asarray(_prefactor(recoil, _Nuclide(isotope.mass, float(isotope.a))))[:, None] * found
-        )
+        nuclide = _Nuclide(isotope.mass, float(isotope.a))
+        return common * in_blocks(functools.partial(_prefactor, nuclide), recoil)[:, None] * found
 
     def folded(self, window):
         """:class:`Recoils` of ``window`` (n_out, n): what an event at each energy adds to every count.
@@ -327,7 +333,7 @@ class Spectra:
                 part = np.einsum("mkn,bnj->bmkj", values, window[:, :, None] * projection, optimize=True)
             response = response + part
         momentum2 = np.exp(nodes)
-        loops = np.asarray(_loops(-momentum2))
+        loops = in_blocks(_loops, -momentum2)
         response, by_energy, by_recoil = self._reduced(response, momentum2, loops)
         return Recoils(
             process=self.process,
@@ -367,9 +373,11 @@ class _Nuclide(NamedTuple):  # the numbers of an isotope, traced: one program fo
     a: float
 
 
-_prefactor = jax.jit(coherent_prefactor)
+@jit_once
+def _prefactor(nuclide, recoil_energy_keV):
+    return coherent_prefactor(recoil_energy_keV, nuclide)
 
 
-@jax.jit
+@jit_once
 def _loops(q2):
     return lepton_loops(loop_real, q2)

@@ -1,7 +1,6 @@
 """CEvNS detectors at spallation sources (2104.03297, section 4 and Table 2)."""
 
 import functools
-import inspect
 from dataclasses import field
 
 import jax
@@ -20,6 +19,7 @@ from ..sources import spallation as source
 from ..statistics import normalisation_given, normalisation_pull, poisson_log_ratio
 from ..validation import choose, edges, number
 from .base import Experiment, frozen, nuisance, start_fold
+from .factories import variant
 
 STATISTICS = ("gaussian", "poisson")
 PRESETS = {
@@ -193,8 +193,6 @@ def spallation(
     )
 
 
-_FIELDS = tuple(inspect.signature(spallation).parameters)[1:]
-
 _TABLE_2 = {  # with the resolutions of 2104.03297's text over its table: CCM's threshold is 20 keV
     "cenns610": (0.61, (20, 40, 60, 80, 100), 1.5e23, 0.08, 28.4, 0.085, "cenns10"),
     "ccm": (7.0, (20, 40, 60, 80, 100), 0.177e23, 0.0425, 20.0, 0.05, "full"),
@@ -206,6 +204,7 @@ _TABLE_2 = {  # with the resolutions of 2104.03297's text over its table: CCM's 
 def _table_2(name):
     mass, bin_edges, protons, ratio, baseline, sigma, efficiency = _TABLE_2[name]
     return {
+        "name": name,
         "mass_tonne": mass,
         "bin_edges": bin_edges,
         "protons_on_target": protons,
@@ -216,43 +215,21 @@ def _table_2(name):
     }
 
 
-@functools.cache
-def _detector(name, fields):
-    return spallation(name, **{**_table_2(name), **dict(fields)})
-
-
-def _cached_detector(name, fields):
-    for field_name in fields:
-        choose(f"option of {name}", field_name, _FIELDS)
-    hashable = {k: v if np.ndim(v) == 0 else tuple(np.asarray(v).tolist()) for k, v in fields.items()}
-    return _detector(name, tuple(sorted(hashable.items())))
-
-
-def cenns610(**fields):
+@variant(spallation, **_table_2("cenns610"))
+def cenns610():
     """CENNS610: 610 kg of argon at the SNS for a year, 8.5% systematics. Keywords as :func:`spallation`."""
-    return _cached_detector("cenns610", fields)
 
 
-def ccm(**fields):
+@variant(spallation, **_table_2("ccm"))
+def ccm():
     """Coherent CAPTAIN-Mills: 7 t of argon at Lujan for a year. Keywords as :func:`spallation`."""
-    return _cached_detector("ccm", fields)
 
 
-def ess(**fields):
+@variant(spallation, **_table_2("ess"))
+def ess():
     """1 t of argon at the European Spallation Source, 20 keV threshold. Keywords as :func:`spallation`."""
-    return _cached_detector("ess", fields)
 
 
-def ess10(**fields):
+@variant(spallation, **_table_2("ess10"))
+def ess10():
     """10 kg of argon at the ESS with a threshold of 0.1 keV. Keywords as :func:`spallation`."""
-    return _cached_detector("ess10", fields)
-
-
-def _signature(name):
-    defaults, parameters = _table_2(name), inspect.signature(spallation).parameters.values()
-    keywords = [p for p in parameters if p.name in _FIELDS]
-    return inspect.Signature([p.replace(default=defaults.get(p.name, p.default)) for p in keywords])
-
-
-for _factory in (cenns610, ccm, ess, ess10):  # what help() shows, and what an analysis file may change
-    _factory.__signature__ = _signature(_factory.__name__)

@@ -11,7 +11,7 @@ DATA = ("asimov", "toy")
 
 
 def draw(name, *, kernel="paper", data="asimov", seed=0, points=160):
-    """(matplotlib figure, note) of the figure ``name``: ``"8"`` of 2104.03297, ``"dz1"`` of 2107.14528.
+    """(matplotlib figure, note) of the figure ``name``: ``"8"`` of 2104.03297, ``"dz3"`` of 2107.14528.
 
     kernel: ``"paper"`` for all choices of the paper, ``"ww"`` for those of jaxlmt; data: ``"asimov"``, what
     a benchmark is expected to give, or ``"toy"``, random counts with ``seed``; points: of either axis of a

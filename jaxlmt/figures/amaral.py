@@ -1,4 +1,4 @@
-"""Figures 4 to 9 of Amaral et al., 2104.03297: NA64mu and CEvNS at spallation sources.
+"""Figures 1 and 4 to 9 of Amaral et al., 2104.03297: bounds, NA64mu and CEvNS at spallation sources.
 
 Every function takes (kernel, data, seed, points), see :func:`jaxlmt.figures.draw`, and returns (figure,
 note).
@@ -9,17 +9,25 @@ import numpy as np
 from tqdm import tqdm
 
 from ..distributions import TiedToCoupling
+from ..experiments.astrophysics import white_dwarfs
+from ..experiments.babar import babar
+from ..experiments.borexino import borexino
+from ..experiments.cosmology import radiation
 from ..experiments.gminus2 import gminus2
 from ..experiments.na64mu import na64mu
 from ..experiments.spallation import ccm, cenns610, ess, ess10
+from ..experiments.trident import trident
 from ..inference.intervals import TWO_SIGMA
 from ..inference.priors import default_prior
 from ..inference.profile import profile
 from ..inference.tension import tension
 from ..likelihood import Joint
-from ..model import BENCHMARKS, LMU, LMU_LTAU, MIXING_RATIO_PAPER, HiddenPhoton, benchmark
+from ..model import BENCHMARKS, LMU, LMU_LTAU, MIXING_RATIO_PAPER, STANDARD_MODEL, HiddenPhoton, benchmark
 from ..plots import contours
+from ..plots.plane import plane, write
 from ..plots.style import BLUE, GREEN, GREY, INK, ORANGE, figure, frame, plain_decades, style, symbol
+from ..plots.style import label as axis_label
+from . import bounds
 
 DETECTORS = {"CENNS610": cenns610, "CCM": ccm, "ESS": ess, "ESS10": ess10}
 NA64MU = r"NA64$\mu$"
@@ -56,6 +64,41 @@ def title(name):
     truth = benchmark(name)
     coupling = rf"{truth.g_x / 1e-4:g}\times 10^{{-4}}" if truth.g_x < 1e-3 else "10^{-3}"
     return rf"{name}:  {symbol('mass')} = {truth.mass:g} MeV,  $g_x = {coupling}$"
+
+
+def figure_1(kernel, data, seed, points):
+    """Bounds and favoured regions in the plane of mass and coupling, with the benchmarks (fig 1)."""
+    del data, seed
+    mass, coupling = bounds.grid(points, (1.0, 1e4), (5e-5, 3e-2))
+    theta = HiddenPhoton(coupling, mass, MIXING_RATIO_PAPER * coupling)
+    made, ax = plane(axis_label("mass"), axis_label("g_x"), mass[[0, -1]], coupling[[0, -1], 0])
+    bounds.hubble(ax, mass, coupling, radiation().expected(theta), (12.0, 7e-5))
+    for experiment, text, at, options in (
+        (radiation(), r"$N_{\rm eff}$", (4.5, 7e-5), {"colour": bounds.PURPLE}),
+        (white_dwarfs(), "white dwarfs", (52.0, 3.6e-3), {"colour": GREY, "angle": 49.0}),
+        (borexino(), "Borexino", (20.5, 2.2e-3), {"colour": ORANGE, "angle": 49.0}),
+        (trident("charm2"), "CHARM-II", (94.0, 2e-3), {"colour": bounds.WINE}),
+        (trident("ccfr"), "CCFR", (4800.0, 6.6e-3), {"colour": bounds.WINE, "dashes": bounds.DASHED}),
+        (babar(), r"BaBar $4\mu$", (1100.0, 7e-3), {"colour": BLUE}),
+    ):
+        bounds.exclude(ax, mass, coupling, bounds.excess(experiment, theta), text, at, **options)
+    bounds.magnetic_moment(ax, gminus2(), mass, GREEN, r"$(g-2)_\mu$", (1.7, 4.4e-4))
+    if kernel != "paper":
+        highest = np.asarray(gminus2("2025").coupling_band(mass)[1])
+        ax.plot(mass, highest, color=GREEN, lw=1.4, ls=(0, (1, 1.5)), zorder=6)
+        write(ax, r"dotted: $2\sigma$ limit of 2025", 140.0, 4.2e-4, colour=GREEN)
+    for name in BENCHMARKS:
+        truth = benchmark(name)
+        ax.plot(truth.mass, truth.g_x, marker="*", ms=12, mfc="white", mec=INK, ls="", zorder=8)
+        write(ax, name, truth.mass, 0.77 * truth.g_x, colour=INK, size=9.5)
+    note = (
+        "Every region is what one likelihood excludes at 95%, one-sided: -2 ln L exceeds that of the "
+        "Standard Model by 2.71. N_eff is that of A' alone (3.4; H_0: 3.2 to 3.4), whatever its coupling; "
+        "white dwarfs by the rule of Drees and Zhao; CCFR is dashed as in the paper; BaBar is a smoothed "
+        "recast of a 90% limit. COHERENT and the CMS search above 5 GeV are not computed here and not drawn. "
+        "Bands: (g-2)_mu of 2021, 1 and 2 sigma."
+    )
+    return made, note
 
 
 def figure_4(kernel, data, seed, points):
@@ -107,7 +150,7 @@ def figure_6(kernel, data, seed, points):
             ax = made.add_axes((left, bottom + 0.36 * height, width, 0.64 * height), label=label)
             below = made.add_axes((left, bottom, width, 0.33 * height), label=f"{label}|ratio", sharex=ax)
             edges = experiment.bin_edges
-            nothing = np.asarray(experiment.expected(HiddenPhoton(0.0, 1.0, 0.0)))
+            nothing = np.asarray(experiment.expected(STANDARD_MODEL))
             for panel, unit in ((ax, 1.0), (below, nothing)):
                 panel.stairs(nothing / unit, edges, baseline=None, color=INK, lw=1.6, label="Standard Model")
             for name in BENCHMARKS:
@@ -217,6 +260,7 @@ def _is_limit(scan):
 
 
 FIGURES = {
+    "1": figure_1,
     "4": figure_4,
     "5": figure_5,
     "6": figure_6,

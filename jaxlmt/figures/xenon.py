@@ -8,17 +8,18 @@ import functools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-import jax
 import numpy as np
 
 from ..detection import xenon as detector
 from ..experiments.gminus2 import gminus2
 from ..experiments.na64mu import na64mu
-from ..experiments.xenon import PROCESSES, darwin, lz, xenonnt
+from ..experiments.xenon import EXPOSURES, darwin
+from ..experiments.xenon_scan import threshold_scan
+from ..experiments.xenon_search import PROCESSES, quenched, recoil_of
 from ..inference.fit import fit
 from ..inference.profile import profile
-from ..inference.reach import required_exposure
-from ..model import BENCHMARKS, LMU, MIXING_RATIO_PAPER, HiddenPhoton, benchmark
+from ..inference.reach import exposure_kernel
+from ..model import BENCHMARKS, LMU, MIXING_RATIO_PAPER, STANDARD_MODEL, benchmark
 from ..plots.style import (
     BLUE,
     GREEN,
@@ -32,6 +33,7 @@ from ..plots.style import (
     plain_ticks,
     style,
 )
+from ..settings import jit_once
 from .amaral import (
     CEVNS_NOTE,
     DETECTORS,
@@ -46,12 +48,10 @@ from .amaral import (
 )
 
 CHANNELS = dict(zip(PROCESSES, (BLUE, GREEN, ORANGE), strict=True))
-EXPERIMENTS = {"DARWIN": darwin, "LZ": lz, "XENONnT": xenonnt}
 LOW_THRESHOLD = 1.0  # keV_nr, "a realistic configuration" (section 5)
-THRESHOLDS, EXPOSURES = (0.65, 9.0), (5.0, 1e8)  # of the panels: keV_nr, t yr
+THRESHOLDS, NEEDED = (0.65, 9.0), (5.0, 1e8)  # of the panels: keV_nr, t yr
 DASHED, DOTTED = (0, (5, 2)), (0, (1, 1.5))
 STAR = {"marker": "*", "ms": 13, "mec": INK, "mew": 0.7, "ls": "", "zorder": 6}
-STANDARD_MODEL = HiddenPhoton(0.0, 1.0, 0.0)
 
 _CHOICES = {
     "paper": "Oscillations as the paper must have had them, judged by its results (theta_23 = 49.26 degrees, "
@@ -60,9 +60,6 @@ _CHOICES = {
     "sin^2 theta_W = 0.23857; 8B flux 5.46e6 cm^-2 s^-1 (printed: 5.46e-6).",
 }
 _KEV_NR, _KEV_EE = r"keV$_{\rm nr}$", r"keV$_{\rm ee}$"
-
-
-_quenched, _recoil_of = jax.jit(detector.quenched), jax.jit(detector.recoil_of)
 
 
 def _no_data(data):
@@ -144,27 +141,40 @@ def figure_14(kernel, data, seed, points):
     return _discovery("XENONnT", kernel, data, points)
 
 
-def _reach(name, channel, kernel, points):
-    """(thresholds (n,) [keV_nr], exposures (benchmarks, n) [t yr], is_excess likewise): the first threshold
-    is LOW_THRESHOLD, the others go up to the nominal one."""
-    experiment = EXPERIMENTS[name](channel=channel, preset=preset_of(kernel))
-    scan, nominal = experiment.thresholds(), experiment.bin_edges[0]
-    nuclear = channel == "nr"
-    highest = nominal if nuclear else float(_recoil_of(nominal))
+def _rates(name, channel, kernel, points):
+    """(thresholds (n,) [keV_nr], rates (1 + benchmarks, n) per t yr, background included, of the Standard
+    Model first): the first threshold is LOW_THRESHOLD, the others go up to the nominal one."""
+    response, nuclear = name.lower(), channel == "nr"
+    scan = threshold_scan(response=response, channel=channel, preset=preset_of(kernel))
+    nominal = detector.nominal_threshold(response, "nr" if nuclear else "er")
+    highest = nominal if nuclear else float(recoil_of(nominal))
     thresholds = np.append(LOW_THRESHOLD, np.geomspace(detector.LOWEST_QUENCHED, highest, points))
-    own = thresholds if nuclear else np.asarray(_quenched(thresholds))
-    totals = np.stack(
-        [np.sum(scan.rates(theta, own), axis=0) for theta in (STANDARD_MODEL, *map(benchmark, BENCHMARKS))]
-    )
-    exposures = np.asarray(required_exposure(totals[1:], totals[:1], deficit=True))
-    return thresholds, exposures, totals[1:] > totals[:1]
+    own = thresholds if nuclear else np.asarray(quenched(thresholds))
+    truths = (STANDARD_MODEL, *map(benchmark, BENCHMARKS))
+    return thresholds, np.stack([np.sum(scan.rates(theta, own), axis=0) for theta in truths])
+
+
+@jit_once
+def _exposures(rates):
+    """(benchmarks, n) [t yr]"""
+    return exposure_kernel(rates[1:], rates[:1], sigma=5.0, deficit=True)
+
+
+def _reach(name, kernel, points):
+    """{channel: (thresholds (n,) [keV_nr], exposures (benchmarks, n) [t yr], is_excess likewise)}"""
+    with ThreadPoolExecutor() as pool:  # most of it is compilation, which one thread does slowly
+        pool.submit(_exposures, np.ones((1 + len(BENCHMARKS), 1 + points)))  # the program, ahead of its rates
+        kinds = [pool.submit(_rates, name, channel, kernel, points) for channel in ("nr", "er")]
+    found = dict(zip(("nr", "er"), (job.result() for job in kinds), strict=True))
+    found["nr+er"] = _rates(name, "nr+er", kernel, points)  # of the same spectra and programs
+    return {
+        channel: (thresholds, np.asarray(_exposures(rates)), rates[1:] > rates[:1])
+        for channel, (thresholds, rates) in found.items()
+    }
 
 
 def _discovery(name, kernel, data, points):
-    with ThreadPoolExecutor(len(CHANNELS)) as pool:  # most of it is compilation, which one thread does slowly
-        jobs = [pool.submit(_reach, name, channel, kernel, points) for channel in CHANNELS]
-    reach = dict(zip(CHANNELS, [job.result() for job in jobs], strict=True))
-    given = EXPERIMENTS[name](preset=preset_of(kernel)).exposure
+    reach, given = _reach(name, kernel, points), EXPOSURES[name.lower()]
     key = {}
     with style():
         made = figure(8.8, 8.3)
@@ -183,7 +193,7 @@ def _discovery(name, kernel, data, points):
                 ax.plot(nominal, given, color=CHANNELS[channel], label=label, **STAR)
             ax.axhline(given, color=GREY, lw=0.8, zorder=1, label=f"{name}, {given:g} t yr")
             _threshold_axes(ax)
-            ax.set_title(title(point), fontsize=12, pad=8)
+            ax.set_title(title(point), fontsize=12, y=1.13)  # without y it would measure every label
             key |= {label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
         place = {"loc": "upper center", "bbox_to_anchor": (0.5, 1.0), "borderaxespad": 0.2}
         made.legend(key.values(), key.keys(), ncols=4, fontsize=10.5, **place)
@@ -193,7 +203,7 @@ def _discovery(name, kernel, data, points):
 def _threshold_axes(ax):
     """The scale of nuclear recoils below, that of electron recoils above."""
     nuclear, electron = _scales()
-    ax.set(xscale="log", yscale="log", ylim=EXPOSURES)
+    ax.set(xscale="log", yscale="log", ylim=NEEDED)
     frame(ax, f"threshold [{_KEV_NR}]", r"exposure for $5\sigma$ [t yr]", THRESHOLDS)
     ax.tick_params(which="both", top=False)
     above = ax.secondary_xaxis(
@@ -210,7 +220,7 @@ def _threshold_axes(ax):
 def _scales():
     """Recoil energies, keV_nr and keV_ee, so close that one interpolates between them to 1e-4."""
     energy = np.append(0.0, np.geomspace(1e-3, 1e2, 600))
-    return energy, np.asarray(_quenched(energy))
+    return energy, np.asarray(quenched(energy))
 
 
 def _discovery_note(name, kernel, data, reach, given):

@@ -11,8 +11,8 @@ from ..distributions import Box, PerCoupling
 from ..pytrees import pytree
 from .target import Target, in_chunks
 
-# Points a program, what stays in cache.
-VALUE_CHUNK, NEWTON_CHUNK = 2048, 256
+# Points a program: what stays in cache, and for steps, which few points need often, little to fill up.
+VALUE_CHUNK, NEWTON_CHUNK = 2048, 64
 _STEPS, _ROUNDS = 3, 30  # Newton steps a program, programs a search
 _TOLERANCE = 1e-6  # expected gain in -2 ln L at which a search ends
 

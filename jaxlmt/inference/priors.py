@@ -15,7 +15,7 @@ from ..distributions import (
     check_distribution,
 )
 from ..model import LMU_LTAU, HiddenPhoton
-from ..validation import number, switch, to_float64
+from ..validation import choose, number, switch, to_float64
 
 # The default box of `reconstruct`. 0.3 covers the mixing that heavy fermions up to 1e16 GeV would leave in
 # U(1)_Lmu (eq 12: -0.20); the scale is the size that Lmu-Ltau predicts, 1/70.
@@ -24,12 +24,22 @@ MASS_BOX = (1.0, 1e3)  # MeV
 MIXING_SCALE, MIXING_BOUND = 0.01, 0.3  # of eps_x/g_x
 
 
+_LOWEST = {  # of the support of a parameter, and whether that value itself is excluded
+    "g_x": (0.0, False),
+    "mass": (0.0, True),
+    "dm_mass": (0.0, True),
+    "delta": (-1.0, True),
+    "dm_charge": (0.0, True),
+}
+
+
 @jax.tree_util.register_pytree_node_class
 class Prior:
     """What is free, tied and fixed: ``theta`` is a :class:`jaxlmt.HiddenPhoton` of distributions and numbers.
 
-    Numbers are fixed, distributions are free, :class:`TiedToCoupling` follows g_x. A free parameter is
-    named by its place, ``"g_x"``, ``"mass"``, ``"eps_x"``, ``"charges.tau"``. Raises ValueError if nothing
+    Or a :class:`jaxlmt.DarkMatter`, or a :class:`jaxlmt.ResonantDarkMatter`. Numbers are fixed, distributions
+    are free, :class:`TiedToCoupling` follows g_x. A free parameter is named by its place, ``"g_x"``,
+    ``"mass"``, ``"eps_x"``, ``"charges.tau"``. Raises ValueError if nothing
     is free or a distribution has no proper support.
     """
 
@@ -45,20 +55,47 @@ class Prior:
             else:
                 number(name, leaf)
         leaves = dict(self._named_leaves())
-        for name, low_open in (("g_x", False), ("mass", True)):
+        for name in ("g_x", "mass"):
             if name not in leaves:
                 raise ValueError(f"theta must have a number or a distribution as its {name}; got {theta!r}")
-            leaf = leaves[name]
+        for name, (low, is_open) in _LOWEST.items():
+            leaf = leaves.get(name, low + 1.0)
             if isinstance(leaf, TiedToCoupling | PerCoupling | SignedLogUniform):
-                raise ValueError(f"{name} must be a number or an independent, positive prior; got {leaf!r}")
+                kind = "positive prior" if low == 0.0 else f"prior above {low:g}"
+                raise ValueError(f"{name} must be a number or an independent, {kind}; got {leaf!r}")
             lowest = _lowest(leaf)
-            if lowest < 0.0 or (low_open and lowest == 0.0):
-                raise ValueError(f"{name} must have a positive support; got {leaf!r}, from {lowest:g}")
+            if lowest < low or (is_open and lowest == low):
+                support = "positive support" if low == 0.0 else f"support above {low:g}"
+                raise ValueError(f"{name} must have a {support}; got {leaf!r}, from {lowest:g}")
         switch("theta.running", self.theta.running)
         if not self.names:
             raise ValueError("theta must leave at least one parameter free; got numbers only")
         if len(self._signed()) > 1:
             raise ValueError(f"only one parameter may have a SignedLogUniform prior; got {self._signed()}")
+
+    def split(self, name, at):
+        """The prior below and above ``at`` of one free parameter: [(probability, :class:`Prior`), ...].
+
+        The parameter needs a box prior whose support holds ``at`` inside; of a :class:`PerCoupling` prior it
+        is the ratio that is split. Raises ValueError otherwise.
+        """
+        distribution = self.distributions[choose("name", name, self.names)]
+        box = _core(distribution)
+        if not hasattr(box, "part"):
+            raise ValueError(f"{name} must have a box prior of one sign or more to be split; got {box!r}")
+        low, high = box.bounds
+        at = number("at", at)
+        if not low < at < high:
+            raise ValueError(f"at must lie inside the support of {name}, ({low:g}, {high:g}); got {at:g}")
+        start, stop = sorted(map(float, box.warped_bounds()))
+        found = []
+        for part in (box.part(low, at), box.part(at, high)):
+            first, last = map(float, part.warped_bounds())
+            leaf = PerCoupling(part) if isinstance(distribution, PerCoupling) else part
+            leaves = [leaf if key == name else old for key, old in self._named_leaves()]
+            structure = jax.tree.structure(self.theta, is_leaf=_is_distribution)
+            found.append((abs(last - first) / (stop - start), Prior(jax.tree.unflatten(structure, leaves))))
+        return found
 
     def tree_flatten(self):
         return (self.theta,), None

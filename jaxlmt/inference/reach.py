@@ -16,7 +16,7 @@ from ..experiments.base import Experiment, evaluate
 from ..statistics import log_tail, poisson_terms
 from ..validation import check_theta, is_traced, number, switch, to_float64, values
 
-_STEPS = 10  # Newton steps from the lower end of a bracket; six give all digits for sigma >= 0.05
+_STEPS = 20  # secant steps from the lower end of a bracket; seven give all digits for sigma >= 0.3
 _DIGITS = 1e-10  # relative, of a threshold
 
 
@@ -130,7 +130,8 @@ def _root(total, background, sigma):
 
     With D the deviance there, p is below exp(-D/2) (Chernoff) and above the tail of a unit Gaussian beyond
     sqrt(D) (as Zubkov and Serov show for whole counts): together a bracket, of 20% at 5 sigma. ln p is convex
-    in the exposure, so that Newton's steps go up from the lower end to the root; one that leaves is replaced.
+    in the exposure and nearly linear, so that secants lead to the root, the first with the slope of -D/2; a
+    step that leaves the bracket is replaced. Tangents take half the steps, but twice the compilation.
     """
     rate = -poisson_terms(total, background)
     log_p = jax.scipy.special.log_ndtr(-sigma)
@@ -138,15 +139,17 @@ def _root(total, background, sigma):
     low, high = 0.499 * sigma**2 / rate, -1.001 * log_p / rate
 
     def step(_, state):
-        exposure, low, high = state
-        value, slope = jax.jvp(
-            lambda x: _log_p(total, background, x) - log_p, (exposure,), (jnp.ones_like(exposure),)
-        )
+        exposure, low, high, before, value_before, slope = state
+        value = _log_p(total, background, exposure) - log_p
+        moved = exposure - before
+        is_secant = jnp.abs(moved) > 1e-7 * exposure  # closer, one feels rounding; the last slope is as good
+        slope = jnp.where(is_secant, (value - value_before) / jnp.where(is_secant, moved, 1.0), slope)
         low, high = jnp.where(value > 0.0, exposure, low), jnp.where(value > 0.0, high, exposure)
-        newton = exposure - value / slope
-        return jnp.where((newton >= low) & (newton <= high), newton, 0.5 * (low + high)), low, high
+        further = exposure - value / slope
+        inside = (further >= low) & (further <= high)
+        return jnp.where(inside, further, 0.5 * (low + high)), low, high, exposure, value, slope
 
-    return jax.lax.fori_loop(0, _STEPS, step, (low, low, high))[0]
+    return jax.lax.fori_loop(0, _STEPS, step, (low, low, high, low, rate, -rate))[0]
 
 
 @_root.defjvp

@@ -8,7 +8,6 @@ import functools
 import hashlib
 import os
 import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -26,6 +25,7 @@ from ..distributions import PerCoupling, SignedLogUniform, TiedToCoupling
 from ..experiments.base import generator
 from ..validation import number, random_key
 from .coordinates import straighten
+from .evidence import bridge
 from .fit import STARTS, minimise, starting_points
 from .target import Target, make_target, meanings, potentials_and_gradients
 
@@ -116,11 +116,11 @@ class Sampler:
         """Shapes of the states of one group of chains."""
         return _blank(self.target, self.chains // self.groups, self.warmup, self.target_accept)
 
-    def compile(self):
-        """Compile the block program from shapes alone, so that it can happen beside the fit."""
+    def lower(self):
+        """The block program, traced from shapes alone, so that it can be compiled beside the fit."""
         fresh = jax.ShapeDtypeStruct((), bool)
         settings = self.warmup, self.target_accept, self.vectorised
-        return _run_block.lower(self.target, self.shapes, fresh, *settings).compile()
+        return _run_block.lower(self.target, self.shapes, fresh, *settings)
 
     def start(self, z, key):
         """Place the chains at ``z`` (chains, d)."""
@@ -231,8 +231,9 @@ def run_chains(
     key_search, key_start, key_chain = jax.random.split(key, 3)
     seconds, clock = {}, time.perf_counter()
 
-    with ThreadPoolExecutor(sampler.groups) as pool:
-        compiling = pool.submit(sampler.compile)
+    with ThreadPoolExecutor(sampler.groups + 1) as pool:
+        # Traced first, not beside the search, which shares these traces: two threads would make both.
+        compiling = pool.submit(sampler.lower().compile)
         if resume:
             load_checkpoint(checkpoint, sampler)
         else:
@@ -240,16 +241,22 @@ def run_chains(
             target = sampler.target = straighten(target, optimum)
             sampler.start(generator(key_start).normal(size=(chains, target.dimension)), key_chain)
         seconds["fit"] = time.perf_counter() - clock
+        pool.submit(_prepare_rest, sampler.target)
         program = compiling.result()
         seconds["compile"] = time.perf_counter() - clock - seconds["fit"]
         clock = time.perf_counter()
-        threading.Thread(target=results.preload).start()  # a second or two of imports
         complete = _loop(sampler, pool, program, total, progress, checkpoint)
         seconds["sample"] = time.perf_counter() - clock
     if sampler.transitions <= warmup:
         raise KeyboardInterrupt("interrupted during warmup: no draws yet")
     z, stats = jax.tree.map(lambda a: a[:, :draws], sampler.draws())
     return Chains(sampler.target, z, stats, warmup, complete, seconds)
+
+
+def _prepare_rest(target):
+    """Load and compile what follows the sampling, while other threads compile and sample."""
+    results.preload()
+    meanings(target, np.zeros((1, target.dimension)), np.full(1, 0.5), np.zeros((1, len(target.joint.names))))
 
 
 def _loop(sampler, pool, program, total, progress, checkpoint):
@@ -271,6 +278,8 @@ def _loop(sampler, pool, program, total, progress, checkpoint):
             if checkpoint and sampler.blocks:
                 save_checkpoint(checkpoint, sampler)
             return False
+    if checkpoint:
+        save_checkpoint(checkpoint, sampler)
     return True
 
 
@@ -284,6 +293,7 @@ def sample(
     warmup=400,
     target_accept=0.98,
     systematics="marginal",
+    split=None,
     progress=None,
     checkpoint=None,
     resume=False,
@@ -294,41 +304,75 @@ def sample(
     joint: a :class:`jaxlmt.Joint`; prior: a :class:`jaxlmt.Prior`; key: a ``jax.random.key``; chains, draws
     (per chain, after ``warmup`` >= 100 transitions); target_accept: in [0.5, 0.999]; systematics:
     ``"marginal"`` integrates Gaussian normalisations out in closed form, ``"sampled"`` makes every nuisance
-    a parameter; progress: a bar on standard error, by default on a terminal only; checkpoint: a file that
-    keeps the chains (.npz), written every few seconds and when interrupted; resume: go on from it; attrs:
-    JSON-able dict kept with the result.
+    a parameter; split: {name of a free parameter: value} for posteriors of two modes: the prior is cut
+    there, each part is sampled on its own, and they are mixed by their evidence; progress: a bar on standard
+    error, by default on a terminal only; checkpoint: a file that keeps the chains (.npz), written every few
+    seconds and when interrupted; resume: go on from it; attrs: JSON-able dict kept with the result.
 
     The chains start at the Laplace approximation of the optimum of 48 gradient searches, in coordinates
     that follow the ridge of the posterior (:mod:`jaxlmt.inference.coordinates`). An interruption (Ctrl-C)
-    after warmup returns what is done, with the attribute ``complete`` False. The result has the groups
-    posterior (free parameters, eps_x if tied, eps_over_g, sampled nuisances), sample_stats, log_likelihood
-    (by experiment), posterior_predictive (replicated data), expected (mean data), observed_data.
+    after warmup returns what is done, with the attribute ``complete`` False; with ``split`` it raises, and
+    the checkpoint goes on. The result has the groups posterior (free parameters, eps_x if tied, eps_over_g,
+    sampled nuisances), sample_stats, log_likelihood (by experiment), posterior_predictive (replicated data),
+    expected (mean data), observed_data. Its attribute ``log_evidence`` is the logarithm of the evidence with
+    its error (:mod:`jaxlmt.inference.evidence`); ``parts`` tells of the parts of a split.
     Raises ValueError for invalid arguments, KeyboardInterrupt if there are no draws yet.
     """
     key = random_key("key", key)
-    if resume and (checkpoint is None or not Path(checkpoint).is_file()):
+    parts = _parts(prior, split)
+    files = [_checkpoint(checkpoint, i) for i in range(len(parts))]
+    if resume and (checkpoint is None or not files[0].is_file()):
         raise ValueError(f"checkpoint must be the file of an interrupted run to resume; got {checkpoint!r}")
     results.check_attributes(attrs or {})  # now, not after the sampling
-    target = make_target(joint, prior, systematics=systematics)
+    targets = [make_target(joint, part, systematics=systematics) for _, part in parts]
     key_chains, key_after = jax.random.split(key)
-    run = run_chains(
-        target,
-        key=key_chains,
-        chains=chains,
-        draws=draws,
-        warmup=warmup,
-        target_accept=target_accept,
-        progress=progress,
-        checkpoint=checkpoint,
-        resume=resume,
-    )
-    return _container(run, key, key_after, systematics, attrs)
+    runs = []
+    for i, (target, file) in enumerate(zip(targets, files, strict=True)):
+        run = run_chains(
+            target,
+            key=jax.random.fold_in(key_chains, i) if i else key_chains,
+            chains=chains,
+            draws=draws,
+            warmup=warmup,
+            target_accept=target_accept,
+            progress=progress,
+            checkpoint=file,
+            resume=resume and file.is_file(),
+        )
+        if len(parts) > 1 and not run.complete:
+            raise KeyboardInterrupt(f"interrupted in part {i + 1} of {len(parts)}")
+        runs.append(run)
+    random = generator(key_after)
+    outcomes = [_outcome(run, random) for run in runs]
+    evidences = [bridge(run.target, run.z, run.stats["potential_energy"], random) for run in runs]
+    described = _described(runs[0], prior, key, systematics)
+    if len(parts) == 1:
+        described["log_evidence"] = [evidences[0].log, evidences[0].error]
+        return results.build(**outcomes[0], attrs={**described, **(attrs or {})})
+    described |= {"seconds": {k: round(sum(r.seconds[k] for r in runs), 3) for k in runs[0].seconds}}
+    return _mixture(parts, outcomes, evidences, {**described, **(attrs or {})})
 
 
-def _container(run, key, key_after, systematics, attrs):
+def _parts(prior, split):
+    """[(probability, prior), ...] of the parts of ``prior``."""
+    if not split:
+        return [(1.0, prior)]
+    if not isinstance(split, dict) or len(split) != 1:
+        raise ValueError(f"split must be a dict of one parameter, such as {{'delta': 0.0}}; got {split!r}")
+    return prior.split(*next(iter(split.items())))
+
+
+def _checkpoint(path, i):
+    """The file of the i-th part."""
+    if path is None or i == 0:
+        return None if path is None else Path(path)
+    return Path(path).with_stem(f"{Path(path).stem}-{i + 1}")
+
+
+def _outcome(run, random):
+    """What the draws of ``run`` mean: the groups of :func:`jaxlmt.results.build`."""
     target = run.target
     shape = run.z.shape[:2]
-    random = generator(key_after)
     n, experiments = shape[0] * shape[1], target.joint.experiments
     numbers = random.uniform(size=n), random.normal(size=(n, len(experiments)))
     outcome = meanings(target, run.z.reshape(n, target.dimension), *numbers)
@@ -339,30 +383,85 @@ def _container(run, key, key_after, systematics, attrs):
         values["eps_over_g"] = values["eps_x"] / coupling
         if isinstance(target.prior.theta.eps_x, TiedToCoupling):
             values["eps_over_g"] = np.full(shape, float(target.prior.theta.eps_x.ratio))
+    if hasattr(theta, "dm_charge"):  # dark matter, by its mass and by its distance from the pole
+        values |= {name: np.asarray(getattr(theta, name)) for name in ("dm_mass", "delta")}
     stats = dict(run.stats)
     stats["lp"] = -stats.pop("potential_energy")
-    boxes = {**_measured_boxes(target.prior), **target.free}
-    described = {
+    return {
+        "posterior": values,
+        "sample_stats": stats,
+        "log_likelihood": terms,
+        "posterior_predictive": {e.name: e.draw(random, mean[e.name]) for e in experiments},
+        "expected": mean,
+        "observed": {o.name: np.asarray(o.counts) for o in target.joint.observations},
+    }
+
+
+def _described(run, prior, key, systematics):
+    """Attributes that say what was sampled, and how."""
+    boxes = {**_measured_boxes(prior), **run.target.free}
+    return {
         "bounds": {n: b.bounds for n, b in boxes.items() if np.isfinite(b.bounds).all()},
         # two signs are no single logarithm
         "flat_in": {n: b.flat_in for n, b in boxes.items() if not isinstance(b, SignedLogUniform)},
-        "prior": target.prior.describe(),
+        "prior": prior.describe(),
         "systematics": systematics,
         "seed": np.asarray(jax.random.key_data(key)).tolist(),
         "warmup": run.warmup,
         "complete": run.complete,
         "seconds": {k: round(v, 3) for k, v in run.seconds.items()},
-        **provenance(target.joint),
+        **provenance(run.target.joint),
     }
-    return results.build(
-        values,
-        sample_stats=stats,
-        log_likelihood=terms,
-        posterior_predictive={e.name: e.draw(random, mean[e.name]) for e in experiments},
-        expected=mean,
-        observed={o.name: np.asarray(o.counts) for o in target.joint.observations},
-        attrs={**described, **(attrs or {})},
-    )
+
+
+def _mixture(parts, outcomes, evidences, attrs):
+    """Draws of all parts, each as often as its share of the evidence says, in one container.
+
+    Every chain gets the same shares, each part in its own order and spread evenly.
+    """
+    logs = np.array([np.log(share) + found.log for (share, _), found in zip(parts, evidences, strict=True)])
+    errors = np.array([found.error for found in evidences])
+    total = np.logaddexp.reduce(logs)
+    weights = np.exp(logs - total)
+    kept = next(iter(outcomes[0]["posterior"].values())).shape[1]
+    part, draw = _interleave(weights, kept)
+
+    def pick(*arrays):  # (parts, chains, draws, ...) -> (chains, draws, ...)
+        return np.stack(arrays)[part, :, draw].swapaxes(0, 1)
+
+    groups = {name: group for name, group in outcomes[0].items() if name != "observed"}
+    mixed = {name: jax.tree.map(pick, *(outcome[name] for outcome in outcomes)) for name in groups}
+    chains = mixed["sample_stats"]["lp"].shape[0]
+    mixed["sample_stats"]["part"] = np.broadcast_to(part, (chains, kept))
+    described = []
+    for (share, prior), outcome, found, weight in zip(parts, outcomes, evidences, weights, strict=True):
+        alone = {name: outcome[name] for name in ("posterior", "sample_stats")}
+        quality = results.diagnostics(results.build(**alone))
+        described.append(
+            {
+                "prior": prior.describe(),
+                "prior_probability": share,
+                "probability": weight,
+                "probability_error": weight * (1.0 - weight) * np.hypot.reduce(errors),
+                "log_evidence": [found.log, found.error],
+                "worst_rhat": quality.worst_rhat,
+                "smallest_ess": quality.smallest_ess,
+                "divergences": quality.divergences,
+                "passed": quality.passed,
+            }
+        )
+    attrs |= {"parts": described, "log_evidence": [float(total), float(np.hypot.reduce(weights * errors))]}
+    return results.build(**mixed, observed=outcomes[0]["observed"], attrs=attrs)
+
+
+def _interleave(weights, n):
+    """(part (n,), draw (n,)): which draw of which part stands at each place."""
+    counts = np.diff(np.round(np.concatenate([[0.0], np.cumsum(weights)]) * n).astype(int))
+    places = [(np.arange(count) + 0.5) / count for count in counts if count]
+    part = np.repeat(np.arange(counts.size), counts)
+    draw = np.concatenate([(place * n).astype(int) for place in places])
+    order = np.argsort(np.concatenate(places), kind="stable")
+    return part[order], draw[order]
 
 
 def _measured_boxes(prior):

@@ -7,7 +7,6 @@ import numpy as np
 from ..experiments.gminus2 import GMinus2
 from ..inference.intervals import ONE_SIGMA, TWO_SIGMA, delta_chi2
 from ..inference.profile import Profile
-from ..processes.gminus2 import coupling_from_delta_a_mu
 from ..validation import check_theta, choose
 from .style import BLUE, GREEN, GREY, INK, ORANGE, check_levels, figure, frame, label, style
 
@@ -128,10 +127,7 @@ def _draw_regions(ax, scan, thresholds, colour, *, fill):
 
 def _draw_band(ax, scan, experiment):
     """The couplings within two standard deviations of the measured (g-2)_mu."""
-    mean, sigma = experiment.measured, float(experiment.sigma[0])
-    top = coupling_from_delta_a_mu(mean + 2.0 * sigma, scan.x_values)
-    lowest = mean - 2.0 * sigma
-    bottom = coupling_from_delta_a_mu(lowest, scan.x_values) if lowest > 0.0 else 0.0 * top
+    bottom, top = experiment.coupling_band(scan.x_values)
     shade = {"color": GREEN, "alpha": 0.25, "lw": 0, "zorder": 1}
     return ax.fill_between(scan.x_values, bottom, top, label=r"$(g-2)_\mu,\ 2\sigma$", **shade)
 

@@ -77,7 +77,7 @@ def _check_variables(names: Sequence[str], posterior: Mapping[str, np.ndarray]) 
 
 def _default_variables(posterior: Mapping[str, np.ndarray]) -> list[str]:
     varying = [name for name in posterior if np.ptp(posterior[name]) > 0]
-    model = [name for name in results.DISPLAY if name in varying and name != "sin2_theta_w"]
+    model = [name for name, shown in results.DISPLAY.items() if name in varying and not shown.nuisance]
     if "eps_x" in model:
         if "eps_over_g" in model:
             model.remove("eps_over_g")
@@ -156,7 +156,6 @@ def _draw_corner(axes: Sequence[Axis], levels: Sequence[float], quality):
             _draw_pair(ax, horizontal, vertical, levels, colours)
     prediction = any([_draw_prediction(*panel) for panel in panels])
     _draw_key(made, axes, levels, colours, prediction, quality, anchor)
-    made.draw_without_rendering()  # make every tick now, while the style holds
     return made
 
 
@@ -418,5 +417,4 @@ def _draw_comparison(runs: Mapping[str, Sequence[Axis]], levels: Sequence[float]
     handles += _reference_handles(any(axis.truth is not None for axis in axes), prediction, INK)
     title = f"not converged: {', '.join(failed)}" if failed else None
     _legend(made, handles, len(axes), anchor, title)
-    made.draw_without_rendering()
     return made

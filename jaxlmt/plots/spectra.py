@@ -10,6 +10,8 @@ import numpy as np
 from .. import results
 from .style import BANDS, INK, MEDIAN, ORANGE, figure, number_axis, style
 
+_NOTHING = 0.01  # counts
+
 
 def spectra(
     container,
@@ -38,7 +40,8 @@ def spectra(
     The bands hold 68% and 95% of the posterior of the expected counts in each bin (central), the
     dark line is the median. A bin with counts + background = 0 has the 84% upper limit 1.83 as its
     error bar. Counts are on a log axis when they span more than a factor 30. An experiment with a
-    single bin is a measured value: a point with its interval, the bands below. Returns a Figure;
+    single bin is a measured value: a point with its interval, the bands below. Bins at the upper end in
+    which nothing is seen or expected, below 0.01 counts, are left out. Returns a Figure;
     raises ValueError for unknown experiments, missing edges or shapes that do not fit.
     """
     given = {
@@ -129,8 +132,22 @@ class _Panel:
         if isinstance(text, str) or len(text) != 3:
             raise ValueError(f"labels[{name!r}]: got {text!r}; it must be (xlabel, ylabel, title)")
         self.xlabel, self.ylabel, self.title = text
+        self._leave_out_what_is_empty()
         has_model = self.standard_model is not None and self.bins > 1
         self.ratio = has_model and bool(np.all(self.standard_model > 0))
+
+    def _leave_out_what_is_empty(self):
+        """Bins above the last one, but for the first two, in which anything is seen or expected."""
+        arrays = [*self.quantiles, self.observed, self.truth, self.standard_model]
+        most = np.max([a for a in arrays if a is not None], axis=0)
+        stop = max(2, 1 + int(np.max(np.nonzero(most > _NOTHING)[0], initial=0)))
+        if stop >= self.bins:
+            return
+        self.bins, self.edges = stop, self.edges[: stop + 1]
+        self.quantiles = self.quantiles[:, :stop]
+        for name in ("observed", "truth", "standard_model", "errors"):
+            if getattr(self, name) is not None:
+                setattr(self, name, getattr(self, name)[..., :stop])
 
     def curves(self):
         """Everything drawn, for the range of the axis."""
@@ -174,7 +191,6 @@ def _draw_spectra(panels: Sequence[_Panel]):
         inset = left + (0.0 if columns == 1 else 0.5 * column)
         _draw_value(place(inset, y, width - inset - right - (inset - left), line - 0.8, panel.name), panel)
     _draw_spectra_key(made, panels, key / height)
-    made.draw_without_rendering()
     return made
 
 

@@ -54,7 +54,11 @@ def figure_class():
     from matplotlib.figure import Figure as Base
 
     class Figure(Base):
-        """A matplotlib figure that a notebook shows, whatever backend is active."""
+        """A matplotlib figure in our style, that a notebook shows whatever backend is active."""
+
+        def draw(self, renderer):
+            with style():  # ticks and their texts are made when they are drawn first
+                super().draw(renderer)
 
         def _repr_png_(self) -> bytes:
             buffer = io.BytesIO()

@@ -128,7 +128,12 @@ def _shape_factor(knots, average, energy, shape):
 
 
 @jax.jit
-def _boron8_spectrum(knots, average, energy, shape):
+def _positron_spectrum(energy, norm, endpoint, charge):
+    return positron_decay(energy, endpoint, charge) / norm
+
+
+@jax.jit
+def _boron8_spectrum(energy, shape, knots, average):
     inside = (energy > 0.0) & (energy < knots[0])
     energy = jnp.where(inside, energy, 0.0)
     root, tilt = _columns(knots, energy)
@@ -159,11 +164,20 @@ def spectrum(source, energy, shape=0.0):
     That of 8B is at 15.3 MeV, beyond the last entry of the table (1e-5 of the flux); below, 0.011.
     """
     choose("source", source, CONTINUOUS)
-    if source == "8B":
-        return _boron8_spectrum(*_boron8(), to_float64(energy), to_float64(shape))
-    if is_traced(shape) or np.any(np.asarray(shape) != 0.0):
+    if source != "8B" and (is_traced(shape) or np.any(np.asarray(shape) != 0.0)):
         raise ValueError(f"shape is for source '8B' alone; got {shape!r} for source {source!r}")
-    return positron_decay(to_float64(energy), *_BETA[source]) / _beta_norm(source)
+    kernel, arguments = spectrum_kernel(source, to_float64(shape))
+    return kernel(to_float64(energy), *arguments)
+
+
+def spectrum_kernel(source, shape=0.0):
+    """(kernel, arguments) with kernel(energy, *arguments) the :func:`spectrum` of ``source``.
+
+    All decays have one kernel, so that a program which takes the arguments as its own serves them all.
+    """
+    if source == "8B":
+        return _boron8_spectrum, (shape, *_boron8())
+    return _positron_spectrum, (_beta_norm(source), *_BETA[source])
 
 
 def breaks(source):

@@ -84,9 +84,9 @@ def test_other_data():
     truth = lmt.benchmark("BP1")
     np.testing.assert_array_equal(experiment.asimov(truth).counts, experiment.expected(truth))
     assert abs(float(lmt.Joint.asimov([experiment], truth).log_likelihood(truth))) < 1e-25
-    with pytest.raises(ValueError, match=r"delta_a_mu of gminus2 must have shape \(1,\)"):
+    with pytest.raises(ValueError, match=r"data of gminus2 must have shape \(1,\)"):
         experiment.observe([1e-9, 2e-9])
-    with pytest.raises(ValueError, match="delta_a_mu of gminus2 must be finite; got nan"):
+    with pytest.raises(ValueError, match="data of gminus2 must be finite; got nan"):
         experiment.observe(np.nan)
 
 

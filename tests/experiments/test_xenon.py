@@ -13,6 +13,7 @@ import jaxlmt as lmt
 from jaxlmt import constants as c
 from jaxlmt.detection import xenon as detector
 from jaxlmt.experiments.solar_recoils import ANGLES
+from jaxlmt.experiments.xenon_scan import threshold_scan
 from jaxlmt.nuclei import XENON, XENON_131, helm_form_factor
 from jaxlmt.sources import solar
 from jaxlmt.sources.oscillation import DENSITY
@@ -165,13 +166,13 @@ def _shells(kind):
 
 def counts(experiment, rate, kind, threshold, low_ee, high_ee):
     """Events per tonne year between two energies: eq 37 by the trapezoidal rule, fine enough for 1e-6."""
-    curve = detector.efficiency(experiment.detector, kind, threshold)
+    curve = detector.efficiency(experiment.settings.detector, kind, threshold)
     top = {"nr": 6.15, "er": 6.0 + 1.5 * high_ee}[kind]
     edges = np.unique(np.concatenate([[top], *(b[b < top] for b in (curve.breaks, _shells(kind)))]))
     edges = edges[edges >= curve.breaks[0]]
     x, w = np.polynomial.legendre.leggauss(6)
     total = 0.0
-    nominal = detector.nominal_threshold(experiment.detector, kind)
+    nominal = detector.nominal_threshold(experiment.settings.detector, kind)
     scale = (lambda e: float(detector.quenched(e))) if kind == "nr" else float
     for start, stop in pairwise(edges):
         pieces = np.geomspace(start, stop, 2 + int(np.log(stop / start) / 0.15))
@@ -181,7 +182,7 @@ def counts(experiment, rate, kind, threshold, low_ee, high_ee):
                 ee = scale(energy)
                 # R(E) = sigma/E, capped at the nominal threshold and shifted to the new one
                 shifted = max(ee + max(scale(nominal) - scale(threshold), 0.0), scale(nominal))
-                sigma = ee * float(detector.resolution(experiment.detector, shifted)) / shifted
+                sigma = ee * float(detector.resolution(experiment.settings.detector, shifted)) / shifted
                 share = ndtr((high_ee - ee) / sigma) - ndtr((low_ee - ee) / sigma)
                 total += 0.5 * (b - a) * wi * float(curve(energy)) * share * rate(energy)
     return total
@@ -338,6 +339,8 @@ def test_a_scan_refuses_thresholds_that_it_does_not_cover(nuclear):
     rates = [float(scan.rates(theta, t)[0]) for t in (0.9, 1.0)]
     expected = float(np.sum(np.asarray(nuclear.expected(theta)))) / nuclear.exposure
     assert rates[1] == pytest.approx(expected, rel=1e-6) and rates[0] > rates[1]
+    alone = threshold_scan(channel="nr", lowest_keV=0.9)
+    np.testing.assert_allclose(alone.rates(theta, 1.0), scan.rates(theta, 1.0), rtol=1e-13)
     for threshold in (0.8, 14.0, np.nan):
         with pytest.raises(ValueError, match="threshold_keV must be"):
             scan.rates(NOTHING, threshold)

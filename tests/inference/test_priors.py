@@ -303,3 +303,51 @@ def test_ratio_prior_is_normalised_in_the_mixing():
 def test_bad_priors_are_named(theta, named):
     with pytest.raises(ValueError, match=rf"(^|\W){named}"):
         Prior(theta)
+
+
+@pytest.mark.parametrize(
+    "box, at, share",
+    [
+        (lmt.Uniform(-1.0, 3.0), 0.0, 0.25),
+        (lmt.LogUniform(1e-2, 1e2), 1e-1, 0.25),
+        (lmt.LogUniform(1e-2, 1e2, sign=-1), -1e-1, 0.75),
+        (lmt.SymmetricAsinh(0.01, 0.9), 0.0, 0.5),
+        (lmt.AsinhUniform(0.01, -0.9, 0.2), 0.1, None),
+    ],
+)
+def test_split(box, at, share):
+    """The parts meet at ``at``, and with their probabilities have the density of the whole."""
+    prior = lmt.Prior(lmt.HiddenPhoton(1e-3, 10.0, box))
+    (below, first), (above, second) = prior.split("eps_x", at)
+    assert below + above == pytest.approx(1.0, rel=1e-12)
+    assert share is None or below == pytest.approx(share, rel=1e-12)
+    parts = first.distributions["eps_x"], second.distributions["eps_x"]
+    assert parts[0].bounds == (box.bounds[0], at) and parts[1].bounds == (at, box.bounds[1])
+    for probability, part in zip((below, above), parts):
+        value = 0.3 * part.bounds[0] + 0.7 * part.bounds[1]
+        whole = float(box.log_prob(value))
+        assert np.log(probability) + float(part.log_prob(value)) == pytest.approx(whole, rel=1e-10)
+        assert float(part.from_real(part.to_real(value))) == pytest.approx(value, rel=1e-9)
+
+
+def test_split_of_a_ratio():
+    prior = lmt.default_prior()
+    (below, first), (above, _) = prior.split("eps_x", 0.0)
+    assert below == above == 0.5
+    assert first.distributions["eps_x"].ratio.bounds == (-0.3, 0.0)
+    assert float(first.from_real(np.zeros(3)).eps_x) < 0.0
+
+
+@pytest.mark.parametrize(
+    "name, at, message",
+    [
+        ("mixing", 0.0, "name must be one of 'g_x', 'mass', 'eps_x'; got 'mixing'"),
+        ("mass", 1e4, r"at must lie inside the support of mass, \(1, 1000\); got 10000"),
+        ("mass", np.nan, "at must be a finite number"),
+    ],
+)
+def test_split_refuses(name, at, message):
+    with pytest.raises(ValueError, match=message):
+        lmt.default_prior().split(name, at)
+    with pytest.raises(ValueError, match="eps_x must have a box prior"):
+        lmt.Prior(lmt.HiddenPhoton(1e-3, 10.0, lmt.Normal(0.0, 1.0))).split("eps_x", 0.0)
