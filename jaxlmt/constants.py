@@ -21,15 +21,11 @@ PLANCK_MASS = 1.220890e22  # MeV, (hbar c/G)^(1/2)
 # Today's Universe: entropy of photons at 2.7255 K and three neutrinos; 3 (100 km/s/Mpc)^2/(8 pi G). PDG 2024.
 ENTROPY_TODAY_CM3 = 2891.2  # per cm^3
 CRITICAL_DENSITY_MEV_CM3 = 1.053672e-2  # h^2 MeV/cm^3
+CMB_TEMPERATURE = 2.7255  # K; Fixsen, 0911.1955
+BOLTZMANN = 8.617333262e-11  # k [MeV/K], exact in the SI
 
 MASS_ELECTRON = 0.51099895069  # MeV
 MASS_MUON = 105.6583755  # MeV
 MASS_PROTON = 938.27208943  # MeV
 MASS_TAU = 1776.93  # MeV; PDG 2024
 MASS_PION = 139.57039  # MeV, charged pion; PDG 2024
-
-# Cosmology.
-PLANCK_MASS = 1.220890e22  # G^(-1/2) [MeV]; PDG 2024
-BOLTZMANN = 8.617333262e-11  # k [MeV/K], exact in the SI
-CMB_TEMPERATURE = 2.7255  # K; Fixsen, 0911.1955
-MEGAPARSEC_CM = 3.0856775814913673e24  # exact

@@ -28,7 +28,13 @@ SECOND_SOURCE = {  # name: (value, relative tolerance)
     "BOLTZMANN": (physical("Boltzmann constant in eV/K") * 1e-6, 1e-9),
     # 410.73 photons per cm^3 (PDG): 2 zeta(3)/pi^2 (k T/hbar c)^3.
     "CMB_TEMPERATURE": ((410.73 * pi**2 / 2.4041138063) ** (1 / 3) * 0.22898484, 2e-4),
-    "MEGAPARSEC_CM": (codata.parsec * 1e8, 1e-12),
+    # 3 H^2/(8 pi G) c^2 for 100 km/s/Mpc
+    "CRITICAL_DENSITY_MEV_CM3": (
+        3 * (1e5 / (codata.parsec * 1e6)) ** 2 / (8 * pi * codata.G) * codata.c**2 / codata.e * 1e-12,
+        3e-5,  # G
+    ),
+    # (2 pi^2/45) (kT)^3 (2 + 21/4 * 4/11 with N_eff = 3.045)
+    "ENTROPY_TODAY_CM3": (2 * pi**2 / 45 * (2 + 21 / 4 * 4 / 11) * (2.7255 / 0.22898484) ** 3, 1e-3),
     "AVOGADRO": (codata.N_A, 1e-15),
     "SPEED_OF_LIGHT_CM": (codata.c * 100.0, 1e-15),
     "SECONDS_PER_YEAR": (codata.Julian_year, 1e-15),

@@ -16,8 +16,12 @@ from ..quadrature import map_chunks
 from ..roots import increasing_root
 from ..validation import check_dark_matter, choose, is_traced, number, to_float64, values
 from . import formula
+from .background import plasma
+from .boltzmann import interpolation, relic_density_boltzmann
+from .kinetic import relic_density_kinetic
+from .n_eff import NEUTRINO_DECOUPLING
 
-METHODS = ("formula",)
+METHODS = ("formula", "boltzmann", "kinetic")
 BRANCHES = ("below", "above")
 OBSERVED = 0.12  # Omega h^2, as in the paper
 
@@ -58,6 +62,19 @@ def _freeze_out(theta, g_star):
 @jax.jit
 def _relic_density(theta, g_star, normalisation):
     return _each(formula.relic_density, theta, g_star, normalisation)
+
+
+@jax.jit
+def _relic_density_boltzmann(theta, neutrino_decoupling, tables, matrices):
+    return _each(lambda *point: relic_density_boltzmann(*point, tables, matrices), theta, neutrino_decoupling)
+
+
+@jax.jit
+def _relic_density_kinetic(theta, neutrino_decoupling, tables, matrices):
+    return _each(lambda *point: relic_density_kinetic(*point, tables, matrices), theta, neutrino_decoupling)
+
+
+_EVOLVED = {"boltzmann": _relic_density_boltzmann, "kinetic": _relic_density_kinetic}
 
 
 def _with_delta(theta, delta):
@@ -134,19 +151,41 @@ def freeze_out(theta, *, g_star=10.75):
     return _freeze_out(*to_float64((check_dark_matter(theta), _g_star(g_star))))
 
 
-def relic_density(theta, *, method="formula", normalisation="corrected", g_star=10.75):
+def relic_density(
+    theta,
+    *,
+    method="formula",
+    normalisation="corrected",
+    g_star=10.75,
+    neutrino_decoupling=NEUTRINO_DECOUPLING,
+):
     """Omega h^2 of psi and psibar, of the shape of ``theta``, a :class:`DarkMatter`.
 
-    method: ``"formula"``, the approximate solution of eqs 3.3, 3.7 and 3.8 with constant ``g_star``,
-    evaluated to 1e-9 at any distance from the pole; against the Boltzmann equation it is 3% high above the
-    pole and up to 40% below (m_psi = 0.35 M). normalisation: ``"corrected"``, 2 x 1.07e9/GeV/(J g_*^(1/2)
-    M_Pl), or ``"printed"``, as eq 3.8 has it, without the 2 of a Dirac particle and with g_*. All channels of
-    :func:`sigma_v` are summed, forbidden ones too. Without freeze-out (:func:`freeze_out` gives x = 1) a
-    finite number that only says "far too much", at most that of a relativistic relic, 2e4 m_psi/MeV.
+    method:
+    ``"formula"``: the approximate solution of eqs 3.3, 3.7 and 3.8 with constant ``g_star``, evaluated to
+    1e-9 at any distance from the pole. It is 3% above the solution with that g_star above the pole, and up to
+    60% below (m_psi = 0.3 M); against ``"boltzmann"`` 18% too low to 12% too high (docs/differences.md).
+    normalisation: ``"corrected"``, 2 x 1.07e9/GeV/(J g_*^(1/2) M_Pl), or ``"printed"``, as eq 3.8 has it,
+    without the 2 of a Dirac particle and with g_*.
+    ``"boltzmann"``: eq 3.1, from equilibrium at T = m_psi to 1e-10 m_psi, on a background with two
+    temperatures (:mod:`jaxlmt.darkmatter.boltzmann`), which part at ``neutrino_decoupling`` [MeV] (> 0); to
+    5e-6.
+    ``"kinetic"``: the same with the temperature of psi as a second unknown
+    (:mod:`jaxlmt.darkmatter.kinetic`), to 1e-3 of the solution of its equations.
+
+    All channels of :func:`sigma_v` are summed, forbidden ones too; mu pairs above the muon's mass, but not A'
+    pairs, open above m_psi = M. Matter, which rules below 1 eV, is left out. Without freeze-out a finite
+    number that only says "far too much": by the formula (:func:`freeze_out` gives x = 1) at most that of a
+    relativistic relic, 2e4 m_psi/MeV, by the others what equilibrium at T = m_psi leaves.
     Raises ValueError for invalid arguments.
     """
     choose("method", method, METHODS)
-    return _relic_density(*to_float64((check_dark_matter(theta), _g_star(g_star), _factor(normalisation))))
+    theta, g_star, factor = check_dark_matter(theta), _g_star(g_star), _factor(normalisation)
+    if not is_traced(neutrino_decoupling):
+        values("neutrino_decoupling", neutrino_decoupling, low=0.0, low_open=True)
+    if method == "formula":
+        return _relic_density(*to_float64((theta, g_star, factor)))
+    return _EVOLVED[method](*to_float64((theta, neutrino_decoupling)), plasma(), interpolation())
 
 
 def boost_factor(theta, *, velocity=1e-3, channel="total", g_star=10.75):

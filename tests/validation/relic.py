@@ -155,6 +155,20 @@ class Background:
             yield Piece(self, np.linspace(low, high, points), coupled=high <= kink)
 
 
+class OneTemperature(Background):
+    """The same with one temperature and a constant number of degrees of freedom throughout."""
+
+    def __init__(self, point, g_star):
+        self.point, self.decoupling, self.g_star = point, point.decoupling, g_star
+        per_entropy = 2891.2 * (1.973269804e-11) ** 3  # s today [MeV^3]
+        conserved = 2 * math.pi**2 / 45 * g_star * self.decoupling**3
+        self.reference = [0.0, conserved * PHOTONS[1] * TODAY**3 / per_entropy]  # of photons
+
+    def __call__(self, t, coupled):
+        hubble = np.sqrt(4 * math.pi**3 / 45 * self.g_star) * t**2 / PLANCK_MASS
+        return (self.decoupling / t) ** 3, hubble
+
+
 class Piece:
     """Splines over ln x: ln(dln a/dln x), ln(1/(2 a^3 H)), ln N_eq, ln a."""
 
@@ -190,12 +204,12 @@ def density(point, background, log_number):
     return point.m * math.exp(log_number) * today / CRITICAL
 
 
-def relic_density(point, *, rtol=1e-10, points=1500, method="Radau"):
+def relic_density(point, *, rtol=1e-10, points=1500, method="Radau", background=None):
     """Omega h^2 with psi in equilibrium at x = 1, one temperature until neutrinos decouple.
 
     The unknown is ln(N/N_eq) up to x = 60, ln N up to 1e10. ``points`` of splines, of <sigma v> and the rest.
     """
-    background = Background(point)
+    background = Background(point) if background is None else background
     grid = np.linspace(0.0, math.log(1e10), points)
     log_sigma_v = CubicSpline(grid, np.log(point.sigma_v(np.exp(grid))))
     log_number = None
