@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import matplotlib.image
 import numpy as np
@@ -666,3 +667,55 @@ def test_run_in_a_process_with_a_cache_of_its_own(here):
     assert names(here / "runs" / "BP1") == FILES
     (cache,) = home.rglob("xla")
     assert any(cache.iterdir())
+
+
+# --- dark matter ----------------------------------------------------------------------------------
+
+
+def dark_analysis(*arguments):
+    return cli._dark(cli.parser().parse_args(["darkmatter", *arguments]))
+
+
+def test_dark_matter_analysis():
+    analysis = dark_analysis("--draws", "300", "--seed", "4")
+    assert analysis.label == "darkmatter-2021" and analysis.truth is None
+    assert analysis.prior.names == ("g_x", "mass", "delta", "dm_charge")
+    assert analysis.table["experiments"]["gminus2"]["measurement"] == "2021"
+    assert analysis.table["experiments"]["radiation"]["measurement"] == "bbn"
+    assert all(entry["data"] == "measured" for entry in analysis.table["experiments"].values())
+    assert analysis.table["sampler"] | {"draws": 300, "seed": 4, "split": {"delta": 0.0}} == analysis.table[
+        "sampler"
+    ]
+
+
+def test_dark_matter_example_is_the_command():
+    """docs/examples/dark_matter.toml says what `jaxlmt darkmatter --inputs today` does."""
+    example = Analysis.read(Path(__file__).parents[1] / "docs" / "examples" / "dark_matter.toml").table
+    command = dark_analysis("--inputs", "today").table
+    assert {**example, "label": ""} == {**command, "label": ""}
+
+
+def test_dark_matter_runs(here, capsys):
+    """Without the relic density, whose program takes a minute to compile: the split alone."""
+    arguments = ("--experiments", "gminus2,radiation", "--draws", "200", "--warmup", "100", "--quiet")
+    assert cli.main(["darkmatter", *arguments, "--no-cache", "--output", "run"]) == 0
+    printed = capsys.readouterr().out
+    assert "part 1: probability" in printed and "part 2: probability" in printed
+    assert names(here / "run") == FILES
+    found = posterior(here / "run")
+    ratio = found["dm_mass"] / found["mass"]
+    np.testing.assert_allclose(found["delta"], 4.0 * ratio**2 - 1.0, atol=1e-12)
+    assert strict_json(here / "run" / "summary.json")["summary"]["quality"]["parts"]
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (("--inputs", "2022"), "--inputs must be one of '2021', 'today'; got '2022'"),
+        (("--experiments", "na64mu"), "--experiments must be one of"),
+        (("--method", "exact"), "method must be one of"),
+    ],
+)
+def test_wrong_dark_matter_commands(capsys, arguments, message):
+    assert cli.main(["darkmatter", *arguments]) == 1
+    assert message in capsys.readouterr().err
