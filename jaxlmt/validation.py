@@ -144,14 +144,12 @@ def check_theta(theta, argument="theta"):
         leaf = getattr(theta.charges, name)
         if not is_traced(leaf):
             values(f"{argument}.charges.{name}", leaf)
+    if hasattr(theta, "dm_charge"):
+        _check_dark_matter(theta, argument)
     return theta
 
 
-def check_dark_matter(theta, argument="theta"):
-    """:func:`check_theta` for a model with dark matter: TypeError for one without, ValueError as there."""
-    if not hasattr(theta, "dm_charge"):
-        raise TypeError(f"{argument} must be a jaxlmt.DarkMatter; got {type(theta).__name__}")
-    theta = check_theta(theta, argument)
+def _check_dark_matter(theta, argument):
     switch(f"{argument}.dark_decays", theta.dark_decays)
     for name, low in (("dm_mass", 0.0), ("delta", -1.0)):
         leaf = vars(theta).get(name)
@@ -159,7 +157,13 @@ def check_dark_matter(theta, argument="theta"):
             values(f"{argument}.{name}", leaf, low=low, low_open=True)
     if not is_traced(theta.dm_charge) and np.any(values(f"{argument}.dm_charge", theta.dm_charge) == 0.0):
         raise ValueError(f"{argument}.dm_charge must not be 0")
-    return theta
+
+
+def check_dark_matter(theta, argument="theta"):
+    """:func:`check_theta` for a model with dark matter: TypeError for one without."""
+    if not hasattr(theta, "dm_charge"):
+        raise TypeError(f"{argument} must be a jaxlmt.DarkMatter; got {type(theta).__name__}")
+    return check_theta(theta, argument)
 
 
 def has_dark_matter(theta, name):
