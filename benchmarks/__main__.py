@@ -15,7 +15,7 @@ from importlib import import_module, metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-SECTIONS = ("likelihood", "peak", "xenon", "sampling", "profile", "memory", "cold_start")
+SECTIONS = ("likelihood", "peak", "xenon", "darkmatter", "sampling", "profile", "memory", "cold_start")
 LONG = ("cold_start",)  # run by name alone: minutes
 NAMES = f"{', '.join(SECTIONS)}; all but {', '.join(LONG)} unless named"
 PACKAGES = ("jax", "jaxlib", "numpyro", "numpy", "scipy", "emcee", "jaxlmt")

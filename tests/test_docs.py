@@ -80,7 +80,8 @@ def test_equations():
     """Equations 1 to 38 have a line, and every function named there exists."""
     rows = [line.strip("| ").split("|") for line in read("equations.md").splitlines() if line.startswith("|")]
     rows = [row for row in rows if not row[0].strip() == "eq" and not row[0].startswith("---")]
-    found = [n for row in rows if not row[0].startswith(("Table", "Figure")) for n in numbers(row[0])]
+    others = ("Table", "Figure", "DZ")  # DZ: those of the other paper, without a claim to be complete
+    found = [n for row in rows if not row[0].startswith(others) for n in numbers(row[0])]
     assert sorted(found) == list(range(1, 39))
     names = [name for row in rows for name in re.findall(r"`([A-Za-z_][\w.]*)`", row[2])]
     assert len(names) > 40

@@ -26,7 +26,7 @@ _NODES = 36  # of temperature
 _FOUND = 1e-6  # how well eq 3.3 is fulfilled a step before the last
 _DIFFERENCE = 1e-3 * np.array([0.0, -2.0, -1.0, 1.0, 2.0])  # for d<sigma v>/dln x
 _SLOPE = np.array([1.0, -8.0, 8.0, -1.0]) / 12e-3
-_TINY = 1e-280  # MeV^-2, instead of no annihilation at all
+_TINY = 1e-120  # MeV^-2, instead of no annihilation at all
 
 
 class History(NamedTuple):
@@ -86,14 +86,29 @@ def relativistic_density(theta, g_star):
     return theta.dm_mass * per_entropy * ENTROPY_TODAY_CM3 / CRITICAL_DENSITY_MEV_CM3
 
 
-def relic_density(theta, g_star, normalisation, channel="total"):
+def relic_density(theta, g_star, normalisation):
     """Omega h^2 of psi and psibar, eq 3.8; where x_f is 1, at most that of a relativistic relic.
 
-    normalisation: one of ``NORMALISATIONS``.
+    normalisation: one of ``NORMALISATIONS``. The derivative is computed along with the value, so that a batch
+    in reverse mode keeps a few numbers a point, and not every node.
     """
-    past = history(theta, g_star, channel)
+    return _relic_density(theta, g_star, normalisation)
+
+
+def _density(theta, g_star, normalisation):
+    past = history(theta, g_star)
     integral = jnp.maximum(past.integral, _TINY)
     factor, power = normalisation
     omega = 1.07e6 * factor * g_star**power / (integral * PLANCK_MASS)  # 1.07e9/GeV
     bounded = jnp.minimum(omega, relativistic_density(theta, g_star))
     return jnp.where(past.frozen, omega, bounded)
+
+
+_relic_density = jax.custom_jvp(_density)
+
+
+@_relic_density.defjvp
+def _relic_density_jvp(primals, tangents):
+    value, slopes = jax.value_and_grad(_density, argnums=(0, 1, 2))(*primals)
+    products = jax.tree.map(lambda slope, tangent: slope * tangent, slopes, tangents)
+    return value, sum(jax.tree.leaves(products))

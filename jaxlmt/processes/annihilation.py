@@ -116,8 +116,9 @@ def cross_section(s, theta, channel):
 def thermal_average(x, theta, channel):
     """<sigma v> [MeV^-2], eq 3.2, at ``x`` = m_psi/T >= 1, which broadcasts with theta. A pure kernel.
 
-    To 1e-12, in every channel; within 1e-3 of m_f = m_psi, where the thresholds of both meet, to 1e-7. In a
-    sum electrons have that accuracy above m_psi = 1 MeV. A running mixing is taken at q^2 = 4 m_psi^2.
+    To 1e-11 for x up to 1e10, in every channel; within 1e-3 of m_f = m_psi, where the thresholds of both
+    meet, to 1e-7. In a sum electrons have that accuracy above m_psi = 1 MeV. A running mixing is taken at
+    q^2 = 4 m_psi^2.
     """
     m2 = theta.dm_mass**2
     couplings2 = couplings_squared(theta, 4.0 * m2, channel)
@@ -255,7 +256,7 @@ def annihilation_cross_section(s, theta, *, channel="total"):
 def sigma_v(theta, x, *, channel="total"):
     """<sigma v> [cm^3/s] at ``x`` = m_psi/T >= 1, which broadcasts with the leaves of ``theta``.
 
-    The average over Maxwell-Boltzmann distributions of psi and psibar, to 1e-12 at any distance from the
+    The average over Maxwell-Boltzmann distributions of psi and psibar, to 1e-11 at any distance from the
     pole, for m_psi above 1 MeV; to 1e-7 for a charged lepton within 1e-3 of the mass of psi. channel: as in
     :func:`annihilation_cross_section`. Raises ValueError for invalid arguments.
     Source: Drees & Zhao 2107.14528, eq 3.2.
