@@ -13,7 +13,7 @@ from matplotlib.colors import to_rgb
 import jaxlmt as lmt
 from jaxlmt import figures
 from jaxlmt.detection.xenon import quenched
-from jaxlmt.figures import amaral, draw
+from jaxlmt.figures import amaral, draw, drees_zhao
 
 POINTS = 24  # of either axis: the programs are compiled once, and little else is done
 DETECTORS = {"CENNS610": lmt.cenns610, "CCM": lmt.ccm, "ESS": lmt.ess, "ESS10": lmt.ess10}
@@ -81,7 +81,7 @@ def tensions(note):
 
 # ------------------------------------------------------------------------------------------- all figures
 def test_every_figure_is_there():
-    assert set(figures.FIGURES) == set(PANELS)
+    assert set(figures.FIGURES) == {*PANELS, *drees_zhao.FIGURES}  # the latter: test_drees_zhao, test_planes
 
 
 LONG = ("8", "12", "13", "14", "1", "dz3")  # the fast ones show the same code
