@@ -81,7 +81,7 @@ def tensions(note):
 
 # ------------------------------------------------------------------------------------------- all figures
 def test_every_figure_is_there():
-    assert set(figures.FIGURES) == {*PANELS, *drees_zhao.FIGURES}  # the latter: test_drees_zhao.py
+    assert set(figures.FIGURES) == {*PANELS, *drees_zhao.FIGURES}  # the latter: test_drees_zhao, test_planes
 
 
 LONG = ("8", "12", "13", "14", "1", "dz3")  # the fast ones show the same code
