@@ -13,7 +13,7 @@ import jaxlmt.inference.sample
 from jaxlmt import cli
 from jaxlmt.formats import write_toml
 
-FILES, COMMAND_LINES = 700, 300
+FILES, COMMAND_LINES = 140, 300
 
 VALID = {
     "label": "valid",
@@ -378,8 +378,9 @@ def test_the_file_that_is_mutated_is_valid(folder):
         cli.main(["run", "analysis.toml", "--no-cache"])
 
 
-def test_malformed_files_end_in_one_line_that_names_the_key(folder):
-    generator = random.Random(20210403)
+@pytest.mark.parametrize("seed", [20210403, *(pytest.param(i, marks=pytest.mark.slow) for i in range(4))])
+def test_malformed_files_end_in_one_line_that_names_the_key(folder, seed):
+    generator = random.Random(seed)
     for i in range(FILES):
         table = copy.deepcopy(VALID)
         mutation = MUTATIONS[i % len(MUTATIONS)]

@@ -367,7 +367,7 @@ def test_toy_data_enter_figure_12_alone(drawn):
 @pytest.mark.parametrize(
     "name, options, named",
     [
-        ("3", {}, "figure must be one of '4', .*; got '3'"),
+        ("3", {}, "figure must be one of '1', .*; got '3'"),
         ("eight", {}, "figure must be one of"),
         ("8", {"kernel": "papre"}, "kernel must be one of .*did you mean 'paper'"),
         ("8", {"kernel": None}, "kernel must be one of"),

@@ -61,7 +61,7 @@ def by_minuit(joint, prior, mass, coupling):
 @pytest.mark.parametrize(
     "name, prior, fields",
     [
-        ("BP1", FREE, {}),
+        pytest.param("BP1", FREE, {}, marks=pytest.mark.slow),
         ("BP4", FREE, {}),
         pytest.param("BP2", BOTH_SIGNS, {}, marks=pytest.mark.slow),
         pytest.param("BP1", FREE, {"statistic": "poisson"}, marks=pytest.mark.slow),
