@@ -20,6 +20,7 @@ FLOORS = {
     1: (
         "bessel",
         "constants",
+        "derivatives",
         "quadrature",
         "roots",
         "statistics",

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.special import zeta
 
 from ..constants import CRITICAL_DENSITY_MEV_CM3, ENTROPY_TODAY_CM3, PLANCK_MASS
+from ..derivatives import slopes_with_value
 from ..processes.annihilation import relative_width, thermal_average
 from ..quadrature import unit_gauss
 from ..roots import increasing_root
@@ -39,7 +40,7 @@ class History(NamedTuple):
 
 
 def history(theta, g_star, channel="total"):
-    """:class:`History`: eqs 3.3 and 3.7; J to 1e-9.
+    """``History``: eqs 3.3 and 3.7; J to 1e-9.
 
     Eq 3.3 has one root above x = 1, if any; its fixed-point iteration would diverge for m_psi < M/3. Without
     one psi annihilates too little ever to have been in equilibrium, and x_f is 1.
@@ -86,29 +87,15 @@ def relativistic_density(theta, g_star):
     return theta.dm_mass * per_entropy * ENTROPY_TODAY_CM3 / CRITICAL_DENSITY_MEV_CM3
 
 
+@slopes_with_value(0, 1, 2)
 def relic_density(theta, g_star, normalisation):
     """Omega h^2 of psi and psibar, eq 3.8; where x_f is 1, at most that of a relativistic relic.
 
-    normalisation: one of ``NORMALISATIONS``. The derivative is computed along with the value, so that a batch
-    in reverse mode keeps a few numbers a point, and not every node.
+    normalisation: one of ``NORMALISATIONS``.
     """
-    return _relic_density(theta, g_star, normalisation)
-
-
-def _density(theta, g_star, normalisation):
     past = history(theta, g_star)
     integral = jnp.maximum(past.integral, _TINY)
     factor, power = normalisation
     omega = 1.07e6 * factor * g_star**power / (integral * PLANCK_MASS)  # 1.07e9/GeV
     bounded = jnp.minimum(omega, relativistic_density(theta, g_star))
     return jnp.where(past.frozen, omega, bounded)
-
-
-_relic_density = jax.custom_jvp(_density)
-
-
-@_relic_density.defjvp
-def _relic_density_jvp(primals, tangents):
-    value, slopes = jax.value_and_grad(_density, argnums=(0, 1, 2))(*primals)
-    products = jax.tree.map(lambda slope, tangent: slope * tangent, slopes, tangents)
-    return value, sum(jax.tree.leaves(products))

@@ -16,13 +16,13 @@ N_NU = 3.044  # of the Standard Model; Froustey, Pitrou, Volpe 2008.01074, Benne
 
 
 def hidden_species(theta):
-    """A', and psi with psibar in a model with dark matter, as :class:`Species`."""
+    """A', and psi with psibar in a model with dark matter, as ``Species``."""
     boson = Species(theta.mass, 3.0, BOSON)
     return (boson, Species(theta.dm_mass, 4.0, FERMION)) if hasattr(theta, "dm_mass") else (boson,)
 
 
 def effective_neutrinos(species, neutrino_decoupling, n_nu):
-    """N_eff, eq 3.12, of any sequence of :class:`Species`; a pure kernel whose arguments broadcast."""
+    """N_eff, eq 3.12, of any sequence of ``Species``; a pure kernel whose arguments broadcast."""
     share = sum(
         0.5 * kind.degrees * relative_entropy(kind.mass / neutrino_decoupling, kind.sign) for kind in species
     )

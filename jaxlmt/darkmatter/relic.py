@@ -3,6 +3,7 @@
 ``METHODS`` are the levels of accuracy, each a module of this room.
 """
 
+import functools
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..derivatives import slopes_with_value
 from ..model import DarkMatter
 from ..processes.annihilation import MEV2_TO_CM3_PER_S, halo_sigma_v, relative_width, sigma_v
 from ..quadrature import map_chunks
@@ -64,17 +66,16 @@ def _relic_density(theta, g_star, normalisation):
     return _each(formula.relic_density, theta, g_star, normalisation)
 
 
-@jax.jit
-def _relic_density_boltzmann(theta, neutrino_decoupling, tables, matrices):
-    return _each(lambda *point: relic_density_boltzmann(*point, tables, matrices), theta, neutrino_decoupling)
+_EVOLVED = {
+    name: slopes_with_value(0, 1)(kernel)
+    for name, kernel in (("boltzmann", relic_density_boltzmann), ("kinetic", relic_density_kinetic))
+}
 
 
-@jax.jit
-def _relic_density_kinetic(theta, neutrino_decoupling, tables, matrices):
-    return _each(lambda *point: relic_density_kinetic(*point, tables, matrices), theta, neutrino_decoupling)
-
-
-_EVOLVED = {"boltzmann": _relic_density_boltzmann, "kinetic": _relic_density_kinetic}
+@functools.partial(jax.jit, static_argnums=0)
+def _evolved(method, theta, neutrino_decoupling, tables, matrices):
+    kernel = _EVOLVED[method]
+    return _each(lambda *point: kernel(*point, tables, matrices), theta, neutrino_decoupling)
 
 
 def _with_delta(theta, delta):
@@ -185,7 +186,7 @@ def relic_density(
         values("neutrino_decoupling", neutrino_decoupling, low=0.0, low_open=True)
     if method == "formula":
         return _relic_density(*to_float64((theta, g_star, factor)))
-    return _EVOLVED[method](*to_float64((theta, neutrino_decoupling)), plasma(), interpolation())
+    return _evolved(method, *to_float64((theta, neutrino_decoupling)), plasma(), interpolation())
 
 
 def boost_factor(theta, *, velocity=1e-3, channel="total", g_star=10.75):

@@ -25,7 +25,7 @@ PSI = ("all", "at_most_all")
 class RelicAbundance(Logarithmic, Measurement):
     """Omega h^2 of psi and psibar: ln measured +- sigma.
 
-    method: of :data:`METHODS`; prepared: what its kernel is given beside theta, computed once.
+    method: of ``METHODS``; prepared: what its kernel is given beside theta, computed once.
     """
 
     method: str = field(metadata={"static": True})

@@ -11,7 +11,7 @@ from .measurement import Measurement, published, table
 
 @pytree
 class GMinus2(Measurement):
-    """Delta a_mu = measured +- sigma; :meth:`observe` without an argument takes the measured value."""
+    """Delta a_mu = measured +- sigma."""
 
     axis_label = r"$\Delta a_\mu$"
     title = r"$(g-2)_\mu$"

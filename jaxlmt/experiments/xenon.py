@@ -143,7 +143,7 @@ def _fold(search):
     return tuple(recoils), background
 
 
-def xenon(name=None, **fields):
+def xenon(*name, **fields):
     """A liquid-xenon detector that counts recoils by solar neutrinos, as a :class:`Xenon` experiment.
 
     name: that of the response, with the channel, unless given;
@@ -163,7 +163,7 @@ def xenon(name=None, **fields):
     RuntimeError in float32; warns where the threshold lies below what Lindhard's quenching was verified for,
     0.7 keV_nr.
     """
-    found = search(name, **fields)
+    found = search(*name, **fields)
     recoils, background = _fold(found)
     nominal, nuisances = found.parameters(recoils)
     return Xenon(
