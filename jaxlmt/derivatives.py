@@ -3,6 +3,8 @@
 import functools
 
 import jax
+import jax.numpy as jnp
+from jax.custom_derivatives import SymbolicZero
 
 
 def slopes_with_value(*differentiable):
@@ -15,13 +17,20 @@ def slopes_with_value(*differentiable):
     def decorate(kernel):
         function = functools.wraps(kernel)(jax.custom_jvp(kernel))
 
-        @function.defjvp
+        @functools.partial(function.defjvp, symbolic_zeros=True)
         def jvp(primals, tangents):
-            value, slopes = jax.value_and_grad(kernel, argnums=differentiable)(*primals)
-            moved = tuple(tangents[i] for i in differentiable)
-            products = jax.tree.map(lambda slope, tangent: slope * tangent, slopes, moved)
-            return value, sum(jax.tree.leaves(products))
+            moving = [i for i in differentiable if not all(map(_is_zero, jax.tree.leaves(tangents[i])))]
+            if not moving:
+                return kernel(*primals), jnp.zeros(())
+            value, slopes = jax.value_and_grad(kernel, argnums=moving)(*primals)
+            changes = jax.tree.leaves([tangents[i] for i in moving])
+            pairs = zip(jax.tree.leaves(slopes), changes, strict=True)
+            return value, sum(slope * change for slope, change in pairs if not _is_zero(change))
 
         return function
 
     return decorate
+
+
+def _is_zero(tangent):
+    return isinstance(tangent, SymbolicZero)
