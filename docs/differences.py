@@ -21,7 +21,7 @@ from jaxlmt.processes.cevns import coherent_prefactor
 from jaxlmt.quadrature import panels
 from jaxlmt.sources.spallation import flux_moments
 from jaxlmt.statistics import normalisation_pull
-from tests.validation import exact_bremsstrahlung
+from tests.validation import exact_bremsstrahlung, relic
 
 BEAM, LEAD = 160e3, (82.0, 207.2)
 DETECTORS = {"cenns610": lmt.cenns610, "ccm": lmt.ccm, "ess": lmt.ess, "ess10": lmt.ess10}
@@ -564,6 +564,35 @@ def boosts():
     return table(("q<sub>ψ</sub>", "δ", "boost factor", "eq 4.7"), rows)
 
 
+def levels():
+    ratios = (0.3, 0.33, 0.35, 0.37, 0.4, 0.5075, 0.6, 0.7)
+    theta = lmt.DarkMatter(5e-4, 15.0, 15.0 * np.array(ratios))
+    formula, boltzmann = (np.asarray(lmt.relic_density(theta, method=m)) for m in ("formula", "boltzmann"))
+    narrow = np.asarray(lmt.relic_density(replace(theta, dark_decays=False), method="boltzmann"))
+    points = [relic.Point(5e-4, 15.0, 15.0 * ratio) for ratio in ratios]
+    exact = [relic.relic_density(p, rtol=1e-7, background=relic.OneTemperature(p, 10.75)) for p in points]
+    rows = [
+        ("formula over eq 3.1 with the same constant g<sub>*</sub>", *(f"{x:.2f}" for x in formula / exact)),
+        ("formula over two temperatures", *(f"{x:.2f}" for x in formula / boltzmann)),
+        (
+            "two temperatures, A′ → ψψ̄ left out over in the width",
+            *(f"{x:.2f}" for x in narrow / boltzmann),
+        ),
+    ]
+    return table(("m<sub>ψ</sub>/m<sub>X</sub>", *(f"{ratio:g}" for ratio in ratios)), rows)
+
+
+def temperature_of_psi():
+    delta = np.array([-0.5, -0.3, -0.1, -0.05, -0.02, 0.001, 0.01, 0.03, 0.1, 0.4])
+    theta = lmt.DarkMatter.from_delta(5e-4, 15.0, delta)
+    one, own = (np.asarray(lmt.relic_density(theta, method=m)) for m in ("boltzmann", "kinetic"))
+    rows = [
+        ("Ωh², one temperature", *(f"{x:.3g}" for x in one)),
+        ("with that of ψ, over it", *(f"{x:.3g}" for x in own / one)),
+    ]
+    return table(("δ", *(f"{x:g}".replace("-", "−") for x in delta)), rows)
+
+
 TABLES = {  # by the line above each table of the page, <!-- measured: TITLE -->
     "mixing": mixing,
     "mixing of Lmu": lmu_mixing,
@@ -593,6 +622,8 @@ TABLES = {  # by the line above each table of the page, <!-- measured: TITLE -->
     "laboratory limits": laboratory_limits,
     "relic density": relic_densities,
     "boost factor": boosts,
+    "levels": levels,
+    "temperature of psi": temperature_of_psi,
 }
 
 

@@ -33,6 +33,7 @@ __all__ = [
     "check_attributes",
     "diagnostics",
     "draws",
+    "finite",
     "group",
     "hdi",
     "load",
@@ -702,7 +703,7 @@ class Summary:
                 for row in self.rows
             },
         }
-        return _finite(content)
+        return finite(content)
 
     def __str__(self) -> str:
         quality = self.diagnostics
@@ -761,11 +762,12 @@ def _bracket(interval: tuple[float, float]) -> str:
     return f"[{interval[0]:.4g}, {interval[1]:.4g}]"
 
 
-def _finite(value):
+def finite(value):
+    """``value`` as strict JSON takes it: None for every number in it that is not finite."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

@@ -107,7 +107,7 @@ class Run:
             "analysis": self.analysis.table,
             "summary": summary.to_dict(),
             "best_fit": best.to_dict(),
-            "run": results.attributes(self.posterior),
+            "run": results.finite(results.attributes(self.posterior)),
         }
         text = json.dumps(content, indent=1, allow_nan=False)
         (self.folder / SUMMARY).write_text(text + "\n", encoding="utf-8")

@@ -14,10 +14,21 @@ _LOG_2PI = np.log(2.0 * np.pi)
 
 @dataclass(frozen=True)
 class Evidence:
-    """ln of the integral of likelihood ratio times prior, and the standard error of that logarithm."""
+    """ln of the integral of likelihood ratio times prior, and the standard error of that logarithm.
+
+    Both NaN where the draws do not tell: fewer than ten a dimension, or chains that did not move.
+    """
 
     log: float
     error: float
+
+    @property
+    def known(self):
+        """Whether the draws told."""
+        return bool(np.isfinite(self.log) and np.isfinite(self.error))
+
+
+UNKNOWN = Evidence(np.nan, np.nan)
 
 
 def bridge(target, z, potential, random):
@@ -29,8 +40,13 @@ def bridge(target, z, potential, random):
     """
     half, d = z.shape[1] // 2, z.shape[2]
     fitted = z[:, :half].reshape(-1, d)
+    if len(fitted) < 10 * d:
+        return UNKNOWN
     centre = fitted.mean(axis=0)
-    factor = np.linalg.cholesky(np.cov(fitted.T).reshape(d, d))
+    try:
+        factor = np.linalg.cholesky(np.cov(fitted.T).reshape(d, d))
+    except np.linalg.LinAlgError:
+        return UNKNOWN
 
     def log_gaussian(points):
         standard = np.linalg.solve(factor, (points - centre).T)

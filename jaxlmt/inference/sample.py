@@ -315,7 +315,8 @@ def sample(
     the checkpoint goes on. The result has the groups posterior (free parameters, eps_x if tied, eps_over_g,
     sampled nuisances), sample_stats, log_likelihood (by experiment), posterior_predictive (replicated data),
     expected (mean data), observed_data. Its attribute ``log_evidence`` is the logarithm of the evidence with
-    its error (:mod:`jaxlmt.inference.evidence`); ``parts`` tells of the parts of a split.
+    its error (:mod:`jaxlmt.inference.evidence`), absent where the draws are too few; ``parts`` tells of the
+    parts of a split.
     Raises ValueError for invalid arguments, KeyboardInterrupt if there are no draws yet.
     """
     key = random_key("key", key)
@@ -347,8 +348,13 @@ def sample(
     evidences = [bridge(run.target, run.z, run.stats["potential_energy"], random) for run in runs]
     described = _described(runs[0], prior, key, systematics)
     if len(parts) == 1:
-        described["log_evidence"] = [evidences[0].log, evidences[0].error]
+        if evidences[0].known:
+            described["log_evidence"] = [evidences[0].log, evidences[0].error]
         return results.build(**outcomes[0], attrs={**described, **(attrs or {})})
+    for i, found in enumerate(evidences):
+        if not found.known:
+            kept = "" if checkpoint is None else "; its chains are kept"
+            raise ValueError(f"draws must tell the evidence of part {i + 1} of the split; got {draws}{kept}")
     described |= {"seconds": {k: round(sum(r.seconds[k] for r in runs), 3) for k in runs[0].seconds}}
     return _mixture(parts, outcomes, evidences, {**described, **(attrs or {})})
 

@@ -61,6 +61,11 @@ def test_effective_number_of_a_correlated_series():
     assert evidence._effective(np.ones((2, 10))) == 20
 
 
+@pytest.mark.parametrize("z", [np.ones((4, 100, 2)), np.zeros((1, 1, 2)), np.zeros((4, 6, 2))])
+def test_draws_that_do_not_tell(z):
+    assert not evidence.bridge(None, z, np.zeros(z.shape[:2]), np.random.default_rng(0)).known
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "eps_x", [lmt.TiedToCoupling(-1 / 70), lmt.PerCoupling(lmt.SymmetricAsinh(0.01, 0.3))]

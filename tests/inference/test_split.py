@@ -107,3 +107,11 @@ def test_an_interrupted_split_goes_on(tmp_path, monkeypatch):
 def test_wrong_splits(split, message):
     with pytest.raises(ValueError, match=message):
         lmt.sample(JOINT, PRIOR, key=jax.random.key(0), split=split)
+
+
+def test_few_draws_have_a_posterior_and_no_evidence():
+    posterior = lmt.sample(JOINT, PRIOR, key=jax.random.key(0), draws=1, chains=1)
+    assert "log_evidence" not in lmt.results.attributes(posterior)
+    assert lmt.results.draws(posterior)["eps_x"].shape == (1, 1)
+    with pytest.raises(ValueError, match="draws must tell the evidence of part 1 of the split; got 1"):
+        lmt.sample(JOINT, PRIOR, key=jax.random.key(0), draws=1, chains=1, split={"eps_x": 0.0})
